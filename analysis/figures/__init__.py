@@ -1,0 +1,108 @@
+"""The catalogue of figures: a new one is a file here (a small result, and its drawing on given axes) and an entry below."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+
+from analysis.figures import compute, exponents, forecast, residuals, slices, training, transfer
+from analysis.figures.style import RC, for_page, new_canvas, to_png, to_svg
+from analysis.study import Study
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`compute` makes a small result of a study, or refuses with the reason; `draw` puts it on the axes."""
+
+    title: str
+    reading: str  # how to read it: the caption, and the description for screen readers
+    compute: Callable[[Study], Any]
+    draw: Callable[[Any, Axes], None]
+
+
+FIGURES: dict[str, Figure] = {
+    "compute": Figure(
+        "Loss against compute",
+        "Each dot is one trained rung, coloured by its size. The dashed line is the lowest loss that the fitted law gives "
+        "at each compute; the band is its 90 % interval. A star is a held-out rung, which the law never saw.",
+        compute.compute,
+        compute.draw,
+    ),
+    "forecast": Figure(
+        "The held-out rung, predicted before it was looked at",
+        "The star is what was measured. The bar is the law's forecast with its 90 % interval, made from the fitted rungs "
+        "alone (dots); the triangles are what naive baselines would have said.",
+        forecast.compute,
+        forecast.draw,
+    ),
+    "size": Figure(
+        "Loss against model size",
+        "One curve a data budget: where it is flat, more parameters no longer help at that budget.",
+        slices.slices("N", "D"),
+        slices.draw,
+    ),
+    "data": Figure(
+        "Loss against data",
+        "One curve a model size: where it is flat, more tokens no longer help at that size.",
+        slices.slices("D", "N"),
+        slices.draw,
+    ),
+    "residuals": Figure(
+        "What the law leaves over",
+        "Percent by which each rung's loss lies above the law. A trend along compute or colour would mean that the law's "
+        "form is wrong.",
+        residuals.compute,
+        residuals.draw,
+    ),
+    "exponents": Figure(
+        "Exponents under each counting convention",
+        "Bars are 90 % intervals over trunks. How parameters are counted moves the exponents: compare the rows before "
+        "comparing with a published figure.",
+        exponents.compute,
+        exponents.draw,
+    ),
+    "training": Figure(
+        "Training curves",
+        "Lines are trunks at constant learning rate, dots the rungs that branch off and cool down. Only the dots are "
+        "fitted.",
+        training.compute,
+        training.draw,
+    ),
+    "transfer_loss": Figure(
+        "Zero-shot transfer against training loss",
+        "Each mark is one rung scored on text that it was not trained on. On the thin diagonal a gain in training text "
+        "would be the same gain elsewhere: a flatter line gains less.",
+        transfer.against_training,
+        transfer.draw,
+    ),
+    "transfer_compute": Figure(
+        "Zero-shot transfer against compute",
+        "The same scores against training compute. A domain without a curve fits no power law; it may even rise.",
+        transfer.against_compute,
+        transfer.draw,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One drawn figure: as files, and as a part of a page."""
+
+    svg: str
+    png: bytes
+    inline: str
+
+
+def picture(name: str, study: Study) -> Picture:
+    """The named figure of the study, drawn; refused with the reason where the data do not carry it."""
+    figure = FIGURES[name]
+    result = figure.compute(study)
+    # The page stands its heading above the figure, so only the files carry the title.
+    with matplotlib.rc_context(RC | {"svg.hashsalt": name}):
+        canvas, axes = new_canvas()
+        figure.draw(result, axes)
+        inline = for_page(to_svg(canvas), name, f"{figure.title}. {figure.reading}")
+        axes.set_title(figure.title)
+        return Picture(to_svg(canvas), to_png(canvas), inline)

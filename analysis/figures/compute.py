@@ -1,0 +1,62 @@
+"""Loss against compute, coloured by size, with the law's frontier and the held-out rungs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures.style import HELD_OUT_MARK, INK, LOSS, colour_scale, legend, log_x, rungs
+from analysis.study import LEVEL, Study
+from harness.refusal import Refusal
+
+GRID = 60
+SPLITS = 801
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Rungs, and along `C` the law's best loss with its interval (empty where there is no law to draw)."""
+
+    fitted: pd.DataFrame
+    held_out: pd.DataFrame
+    C: np.ndarray
+    loss: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def compute(study: Study) -> Frontier:
+    """The law's least loss at each compute, from the smallest rung's to the largest's."""
+    everything = study.decayed
+    C = np.geomspace(everything["C"].min(), everything["C"].max(), GRID)
+    try:
+        variables = _cheapest(study, C, float((everything["C"] / (everything["N"] * everything["D"])).median()))
+        loss, (low, high) = study.fit.predict(variables), study.fit.predict_interval(variables, LEVEL)
+    except Refusal:
+        C = loss = low = high = np.empty(0)
+    return Frontier(study.fitted, study.held_out, C, loss, low, high)
+
+
+def _cheapest(study: Study, C: np.ndarray, flops_per_parameter_token: float) -> dict[str, np.ndarray]:
+    """N and D of least predicted loss among `SPLITS` splits of each compute."""
+    product_cs = (C / flops_per_parameter_token)[:, None]
+    N_cs = product_cs**0.5 * np.geomspace(1e-4, 1e4, SPLITS)
+    D_cs = product_cs / N_cs
+    loss_cs = study.fit.predict({"N": N_cs.ravel(), "D": D_cs.ravel(), "C": np.repeat(C, SPLITS)}).reshape(N_cs.shape)
+    best = (np.arange(len(C)), loss_cs.argmin(axis=1))
+    return {"N": N_cs[best], "D": D_cs[best], "C": C}
+
+
+def draw(result: Frontier, axes: Axes) -> None:
+    everything = pd.concat([result.fitted, result.held_out])
+    log_x(axes, "C", everything["C"])
+    scale = colour_scale(axes, "N", everything["N"])
+    if len(result.C):
+        axes.fill_between(result.C, result.low, result.high, color=INK, alpha=0.10, linewidth=0)
+        axes.plot(result.C, result.loss, color=INK, linestyle="--", label=f"law at its best N and D, {LEVEL:.0%}")
+    rungs(axes, result.fitted, "C", "loss", scale.to_rgba(result.fitted["N"]))
+    if len(result.held_out):
+        axes.plot(result.held_out["C"], result.held_out["loss"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
+    axes.set_ylabel(LOSS)
+    legend(axes)

@@ -1,0 +1,59 @@
+"""The law's exponents with their intervals, under each way of counting parameters and FLOPs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from analysis.figures.style import INK, MARKERS, SERIES, SOFT
+from analysis.study import LEVEL, Study
+from harness.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Row:
+    convention: str
+    exponent: str
+    value: float
+    low: float
+    high: float
+    identified: bool
+
+
+def compute(study: Study) -> list[Row]:
+    """Every exponent of every convention's fit; refused where none can be fitted."""
+    rows = []
+    for name in study.conventions:
+        try:
+            fit = study.fit_under(name)
+        except Refusal:
+            continue
+        intervals = fit.intervals(LEVEL)
+        rows += [
+            Row(name, exponent, fit.parameters[exponent], *intervals[exponent], fit.identified(exponent))
+            for exponent in study.exponents
+        ]
+    if not rows:
+        raise Refusal("no exponents: the law could not be fitted under any counting convention; add rungs")
+    return rows
+
+
+def draw(result: list[Row], axes: Axes) -> None:
+    conventions = list(dict.fromkeys(row.convention for row in result))
+    exponents = list(dict.fromkeys(row.exponent for row in result))
+    for row in result:
+        which = exponents.index(row.exponent)
+        y = conventions.index(row.convention) + 0.24 * (which - (len(exponents) - 1) / 2)
+        colour = SERIES[which] if row.identified else SOFT
+        axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
+        if row.identified:
+            axes.plot(row.value, y, MARKERS[which], color=colour)
+        else:
+            axes.annotate("not identified", (row.high, y), (4, 0), textcoords="offset points", va="center", color=INK)
+    for which, exponent in enumerate(exponents):
+        axes.plot([], [], MARKERS[which], linestyle="-", color=SERIES[which], label=exponent)
+    axes.set_yticks(np.arange(len(conventions)), conventions)
+    axes.set_ylim(len(conventions) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(f"exponent, {LEVEL:.0%} interval over trunks")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(exponents), handlelength=1.8)

@@ -1,0 +1,42 @@
+"""How far each rung lies from the law, in percent, against compute: what the law leaves over."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures.style import HELD_OUT_MARK, INK, colour_scale, legend, log_x, rungs
+from analysis.study import Study
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """100 (observed / predicted - 1), in the column `residual`."""
+
+    fitted: pd.DataFrame
+    held_out: pd.DataFrame
+
+
+def compute(study: Study) -> Residuals:
+    """Residuals of the study's law; refused where there is no fit."""
+
+    def with_residual(rungs: pd.DataFrame) -> pd.DataFrame:
+        predicted = study.fit.predict(rungs) if len(rungs) else np.empty(0)
+        return rungs.assign(residual=100 * (rungs["loss"] / predicted - 1))
+
+    return Residuals(with_residual(study.fitted), with_residual(study.held_out))
+
+
+def draw(result: Residuals, axes: Axes) -> None:
+    everything = pd.concat([result.fitted, result.held_out])
+    log_x(axes, "C", everything["C"])
+    scale = colour_scale(axes, "N", everything["N"])
+    axes.axhline(0, color=INK, linewidth=1)
+    rungs(axes, result.fitted, "C", "residual", scale.to_rgba(result.fitted["N"]))
+    if len(result.held_out):
+        axes.plot(result.held_out["C"], result.held_out["residual"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
+    reach = 1.25 * everything["residual"].abs().max() or 1.0
+    axes.set_ylim(-reach, reach)
+    axes.set_ylabel("observed above law (%)")
+    legend(axes)

@@ -1,0 +1,81 @@
+"""Loss against N at each D, and against D at each N: the points and the law's curves through them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures.style import HELD_OUT_MARK, LOSS, MIDDLE, colour_scale, legend, log_x, rungs
+from analysis.study import LEVEL, Study
+from harness.refusal import Refusal
+
+GRID = 80
+MOST_CURVES = 6
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The law along x while the other variable stays at `fixed`, with its interval."""
+
+    fixed: float
+    x: np.ndarray
+    loss: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Slices:
+    x: str
+    line: str
+    fitted: pd.DataFrame
+    held_out: pd.DataFrame
+    curves: list[Curve]
+
+
+def slices(x: str, line: str) -> Callable[[Study], Slices]:
+    """Loss against `x` in lines of equal `line`, at most `MOST_CURVES` of them."""
+
+    def compute(study: Study) -> Slices:
+        fixed = _spread(np.unique(study.decayed[line]))
+        grid = np.geomspace(study.decayed[x].min(), study.decayed[x].max(), GRID)
+        try:
+            curves = [_curve(study, x, line, value, grid) for value in fixed]
+        except Refusal:
+            curves = []
+        return Slices(x, line, study.fitted, study.held_out, curves)
+
+    return compute
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    if len(values) <= MOST_CURVES:
+        return values
+    return values[np.linspace(0, len(values) - 1, MOST_CURVES).round().astype(int)]
+
+
+def _curve(study: Study, x: str, line: str, fixed: float, grid: np.ndarray) -> Curve:
+    variables = {x: grid, line: np.full_like(grid, fixed)}
+    variables["C"] = 6 * variables["N"] * variables["D"]
+    low, high = study.fit.curve_interval(variables, LEVEL)
+    return Curve(float(fixed), grid, study.fit.predict(variables), low, high)
+
+
+def draw(result: Slices, axes: Axes) -> None:
+    everything = pd.concat([result.fitted, result.held_out])
+    log_x(axes, result.x, everything[result.x])
+    scale = colour_scale(axes, result.line, everything[result.line])
+    for curve in result.curves:
+        colour = scale.to_rgba(curve.fixed)
+        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(curve.x, curve.loss, color=colour, linewidth=1.3)
+    if result.curves:
+        axes.plot([], [], color=MIDDLE, label=f"law and its {LEVEL:.0%} interval")
+    rungs(axes, result.fitted, result.x, "loss", scale.to_rgba(result.fitted[result.line]))
+    if len(result.held_out):
+        held = result.held_out
+        axes.plot(held[result.x], held["loss"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
+    axes.set_ylabel(LOSS)
+    legend(axes)

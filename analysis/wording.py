@@ -1,0 +1,40 @@
+"""How numbers are written for people: no more digits than they carry."""
+
+import math
+
+UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def short_number(value: float) -> str:
+    """30000 -> 30k, for parameters and tokens."""
+    for unit, letter in UNITS:
+        if abs(value) >= unit * 0.9995:
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def power_of_ten(value: float) -> str:
+    """2e13 -> 2·10¹³, for FLOPs."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    lead = value / 10**exponent
+    ten = f"10{str(exponent).translate(SUPERSCRIPTS)}"
+    return ten if abs(lead - 1) < 1e-6 else f"{lead:.2g}·{ten}"
+
+
+def rounded(value: float, uncertainty: float) -> str:
+    """As many digits as the uncertainty leaves meaning to: two of its own."""
+    if not (math.isfinite(uncertainty) and uncertainty > 0):
+        return f"{value:.3g}"
+    digits = 1 - math.floor(math.log10(uncertainty))
+    if digits < 0:
+        return f"{round(value, digits):,.0f}"
+    return f"{value:.{digits}f}"
+
+
+def with_error(value: float, error: float, sign: str = "") -> str:
+    """Two digits of the error, and the value to the same place."""
+    if math.isnan(error) or error <= 0:
+        return f"{value:{sign}.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:{sign}.{digits}f} ± {error:.{digits}f}"

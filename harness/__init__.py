@@ -1,0 +1,1 @@
+"""HOW a run is trained and measured: specs, models, data, training, workers, the study."""

@@ -1,0 +1,294 @@
+"""A corpus as token files that are built once; the windows that training and validation read from them.
+
+Shapes: b windows of a batch, t tokens of a window.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.corpora import Corpus, open_corpus
+from harness.corpora.split import RULE, Span, read_scratch, split_documents
+from harness.refusal import Refusal, pick
+from harness.tokenizers import TOKENIZERS, TRAINED, Tokenizer, build_tokenizer, load_tokenizer
+
+SCHEMA_VERSION = 1
+
+Tokens = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
+Integers = npt.NDArray[np.int64]
+
+# The pool's order belongs to no seed: this key is out of reach of (seed, epoch).
+_POOL_KEY = (2**64 - 1, 2**64 - 1)
+
+
+def default_cache() -> Path:
+    """$SCALELAW_CACHE, else ~/.cache/scalelaw."""
+    return Path(os.environ.get("SCALELAW_CACHE") or Path.home() / ".cache" / "scalelaw")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared corpus; its arrays are mapped from disk when they are first asked for."""
+
+    folder: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "manifest.json").read_text(encoding="utf-8")))
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 of the token files and the tokenizer: equal hashes train equal models."""
+        return str(self.manifest["data_hash"])
+
+    @property
+    def end_of_text(self) -> int:
+        return int(self.manifest["end_of_text"])
+
+    @property
+    def train_tokens(self) -> int:
+        return int(self.manifest["train"]["tokens"])
+
+    @cached_property
+    def train(self) -> Tokens:
+        return self._tokens("train")
+
+    @cached_property
+    def val(self) -> Tokens:
+        return self._tokens("val")
+
+    @cached_property
+    def train_offsets(self) -> Integers:
+        """Where each document starts, and the end of the last; a document ends with the end of text."""
+        return self._offsets("train")
+
+    @cached_property
+    def val_offsets(self) -> Integers:
+        """Where each document starts, and the end of the last; a document ends with the end of text."""
+        return self._offsets("val")
+
+    @cached_property
+    def token_bytes(self) -> npt.NDArray[np.uint16]:
+        """UTF-8 bytes of every token id, 0 for the end of text."""
+        return np.asarray(np.load(self.folder / "token_bytes.npy"), np.uint16)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        definition = (self.folder / "tokenizer.json").read_text(encoding="utf-8")
+        return load_tokenizer(self.manifest["tokenizer"], definition)
+
+    def _offsets(self, side: str) -> Integers:
+        return np.asarray(np.load(self.folder / f"{side}_offsets.npy"), np.int64)
+
+    def _tokens(self, side: str) -> Tokens:
+        path, tokens = self.folder / f"{side}.bin", self.manifest[side]["tokens"]
+        array: Tokens = np.memmap(path, dtype=np.dtype(self.manifest["dtype"]), mode="r")
+        if len(array) != tokens:
+            raise Refusal(f"{path} holds {len(array)} tokens and its manifest says {tokens}: delete {self.folder}")
+        return array
+
+
+def prepare(corpus: str, tokenizer: str, vocab_size: int, cache: Path, tokenizer_corpus: str | None = None) -> Dataset:
+    """The dataset of these names, built at the first call by one process while others wait, afterwards only opened.
+
+    `tokenizer_corpus` is the corpus on which a trained tokenizer is trained, when it is not `corpus` itself.
+    """
+    pick(TOKENIZERS, tokenizer, "tokenizer")
+    source = open_corpus(corpus)
+    teacher = None
+    if tokenizer in TRAINED and tokenizer_corpus not in (None, corpus):
+        teacher = prepare(str(tokenizer_corpus), tokenizer, vocab_size, cache)
+    identity = {
+        "schema_version": SCHEMA_VERSION,
+        "corpus": [source.name, source.source, source.version],
+        "tokenizer": [tokenizer, vocab_size, teacher and teacher.manifest["tokenizer_hash"]],
+        "split_rule": RULE,
+    }
+    name = f"{source.name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
+    dataset = Dataset(cache / name)
+    if not dataset.folder.is_dir():
+        with _locked(cache, name):
+            if not dataset.folder.is_dir():
+                _build(dataset.folder, source, tokenizer, vocab_size, teacher)
+    return dataset
+
+
+@contextmanager
+def _locked(cache: Path, name: str) -> Iterator[None]:
+    """One process at a time; the kernel frees the lock of a process that dies."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = (cache / f".{name}.lock").open("w")
+    except OSError as error:
+        raise Refusal(
+            f"cache folder {cache}: {error.strerror}; set SCALELAW_CACHE to one that can be written"
+        ) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, teacher: Dataset | None) -> None:
+    """Writes beside `folder` and renames at the end, so that what bears the name is whole."""
+    workshop = folder.parent / f".{folder.name}.building"
+    shutil.rmtree(workshop, ignore_errors=True)  # of a build that was killed
+    workshop.mkdir()
+    try:
+        scratch = workshop / "scratch"
+        split = split_documents(corpus.documents(), scratch, corpus.name)
+        with read_scratch(scratch) as text:
+            texts = (text[span.start : span.end].decode() for span in split.train)
+            tokenizer = teacher.tokenizer if teacher else build_tokenizer(tokenizer_name, texts, vocab_size)
+            digest = hashlib.sha256(tokenizer.hash.encode())
+            sides = {
+                side: _write_side(workshop, side, spans, text, tokenizer, digest)
+                for side, spans in (("train", split.train), ("val", split.val))
+            }
+        scratch.unlink()
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "corpus": corpus.name,
+            "source": corpus.source,
+            "version": corpus.version,
+            "licence": corpus.licence,
+            "tokenizer": tokenizer.name,
+            "tokenizer_hash": tokenizer.hash,
+            "tokenizer_corpus": teacher.manifest["corpus"] if teacher else corpus.name,
+            "vocab_size": tokenizer.vocab_size,
+            "end_of_text": tokenizer.end_of_text,
+            "dtype": _dtype(tokenizer.vocab_size).str,
+            **sides,
+            "dropped": {"duplicates": split.duplicates, "empty": split.empty},
+            "split_rule": RULE,
+            "data_hash": digest.hexdigest(),
+        }
+        np.save(workshop / "token_bytes.npy", tokenizer.token_bytes)
+        (workshop / "tokenizer.json").write_text(tokenizer.definition, encoding="utf-8")
+        (workshop / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        _commit(workshop, folder)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _write_side(
+    workshop: Path, side: str, spans: list[Span], text: Any, tokenizer: Tokenizer, digest: Any
+) -> dict[str, int]:
+    """Documents one after the other, each closed by the end of text; returns what was written, in numbers."""
+    dtype = _dtype(tokenizer.vocab_size)
+    offsets = np.zeros(len(spans) + 1, np.int64)
+    text_bytes = 0
+    with (workshop / f"{side}.bin").open("wb") as output:
+        for number, span in enumerate(spans):
+            ids = tokenizer.encode(text[span.start : span.end].decode())
+            packed = np.append(ids, tokenizer.end_of_text).astype(dtype).tobytes()
+            output.write(packed)
+            digest.update(packed)
+            offsets[number + 1] = offsets[number] + len(ids) + 1
+            text_bytes += span.end - span.start
+    np.save(workshop / f"{side}_offsets.npy", offsets)
+    return {"documents": len(spans), "tokens": int(offsets[-1]), "bytes": text_bytes}
+
+
+def _commit(workshop: Path, folder: Path) -> None:
+    for path in (*workshop.iterdir(), workshop):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    workshop.rename(folder)
+
+
+def _dtype(vocab_size: int) -> np.dtype[Any]:
+    return np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
+
+
+class WindowOrder:
+    """The order in which training reads windows: window i is the tokens [i * context, (i + 1) * context].
+
+    The pool is the start of one fixed permutation of all windows, so pools nest; epoch e reads the pool in an order
+    drawn from (seed, e), so that a larger budget begins with the windows of a smaller one.
+    """
+
+    def __init__(self, train_tokens: int, context: int, unique_tokens: int, seed: int) -> None:
+        available = (train_tokens - 1) // context  # the last target of the last window needs a token too
+        pool = unique_tokens // context
+        if pool > available:
+            raise Refusal(
+                f"unique_tokens={unique_tokens}: the corpus has {train_tokens} training tokens, {available} windows of "
+                f"context={context}; use unique_tokens={available * context} and let epochs say how often they repeat"
+            )
+        if pool < 1:
+            raise Refusal(f"unique_tokens={unique_tokens} is less than one window: use context={context} or more")
+        self._pool = _permutation(available, _POOL_KEY)[:pool]
+        self._seed = seed
+        self._epoch, self._order = -1, self._pool
+
+    def windows(self, start: int, stop: int) -> Integers:
+        """The window indices at positions [start, stop) of the reading, which goes on for ever, epoch after epoch."""
+        parts = []
+        while start < stop:
+            epoch, offset = divmod(start, len(self._pool))
+            parts.append(self._read(epoch)[offset : offset + stop - start])
+            start += len(parts[-1])
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def _read(self, epoch: int) -> Integers:
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._pool[_permutation(len(self._pool), (self._seed, epoch))]
+        return self._order
+
+
+def _permutation(count: int, key: tuple[int, int]) -> Integers:
+    """A permutation from Philox's raw stream, which numpy keeps across versions as it does not its `permutation`."""
+    stream = np.random.Philox(key=np.array(key, np.uint64)).random_raw(count)
+    return np.argsort(stream, kind="stable").astype(np.int64)
+
+
+def batch(tokens: Tokens, windows: Integers, context: int) -> Integers:
+    """Inputs and shifted targets, [b, context + 1]; fastest where `tokens` lies in memory."""
+    gathered: Integers = tokens[windows[:, None] * context + np.arange(context + 1)].astype(np.int64)
+    return gathered
+
+
+@dataclass(frozen=True)
+class EvalWindows:
+    """Windows of the validation stream, of which each target is scored at most once."""
+
+    windows_bt: Integers  # [b, context + 1]: inputs and shifted targets
+    document_bt: npt.NDArray[np.int32]  # [b, context], as are the next two: the document of each target
+    scored_bt: npt.NDArray[np.bool_]  # False where the target is the end of text or padding
+    bytes_bt: npt.NDArray[np.int32]  # UTF-8 bytes of each target, 0 where not scored
+
+
+def validation_windows(dataset: Dataset, context: int, eval_tokens: int) -> EvalWindows:
+    """At most `eval_tokens` targets, spread evenly over the validation text: all of it where they suffice.
+
+    A window begins with the token before its first target; before the first document stands an end of text.
+    """
+    if eval_tokens < context:
+        raise Refusal(f"eval_tokens={eval_tokens} is less than one window: use context={context} or more")
+    stream, documents = dataset.val, len(dataset.val_offsets) - 1
+    windows = -(-len(stream) // context)
+    chosen = min(windows, eval_tokens // context)
+    picked = (2 * np.arange(chosen) + 1) * windows // (2 * chosen)
+    positions_bt = picked[:, None] * context + np.arange(-1, context)
+    inside_bt = (positions_bt >= 0) & (positions_bt < len(stream))
+    windows_bt = np.where(inside_bt, stream[positions_bt.clip(0, len(stream) - 1)], dataset.end_of_text)
+    targets_bt = windows_bt[:, 1:]
+    document_bt = np.searchsorted(dataset.val_offsets, positions_bt[:, 1:], side="right") - 1
+    return EvalWindows(
+        windows_bt=windows_bt.astype(np.int64),
+        document_bt=document_bt.clip(0, documents - 1).astype(np.int32),
+        scored_bt=targets_bt != dataset.end_of_text,
+        bytes_bt=dataset.token_bytes[targets_bt].astype(np.int32),
+    )

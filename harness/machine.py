@@ -1,0 +1,118 @@
+"""What this machine is and gives: resolved "auto" fields, peak FLOP/s, and the provenance of a run."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+VERSIONED = ("torch", "lightning", "numpy", "optuna", "tokenizers")
+
+# Dense bf16 FLOP/s from the makers' data sheets.
+GPU_PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12}
+
+# Below this width a CPU step is bound by dispatch and the compiler's start-up costs more than it saves.
+COMPILED_FROM_WIDTH = 128
+
+
+def resolve(fields: dict[str, Any]) -> dict[str, Any]:
+    """Replaces "auto" in device, precision and kernel, so that a run's name says what it was computed with."""
+    fields = dict(fields)
+    if fields.get("device", "auto") == "auto":
+        fields["device"] = "cuda" if has_gpu() else "cpu"
+    on_gpu = fields["device"] == "cuda"
+    compiled = on_gpu or (fields.get("width", 0) >= COMPILED_FROM_WIDTH and _has_compiler())
+    if fields.get("kernel", "auto") == "auto":
+        fields["kernel"] = "compiled" if compiled else "eager"
+    if fields.get("precision", "auto") == "auto":
+        pays = on_gpu or (fields["kernel"] == "compiled" and "avx512_bf16" in cpu_flags())
+        fields["precision"] = "bf16" if pays else "fp32"
+    return fields
+
+
+@functools.cache
+def has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_compiler() -> bool:
+    import shutil
+
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+
+
+@functools.cache
+def cpu_flags() -> frozenset[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def device_name(device: str) -> str:
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+@functools.cache
+def peak_flops(device: str, precision: str) -> float:
+    """FLOP/s that MFU is counted against: a GPU's data sheet, else a matrix product timed here on this process's threads."""
+    import torch
+
+    if device == "cuda":
+        known = [peak for name, peak in GPU_PEAK_FLOPS.items() if name in device_name(device)]
+        if known:
+            return known[0]
+    side = 4096 if device == "cuda" else 768
+    a = torch.randn(side, side, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ a
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return 2 * side**3 / best
+
+
+@functools.cache
+def provenance() -> dict[str, Any]:
+    """Commit of the checkout and versions of what computes."""
+    return {
+        "commit": commit(),
+        "versions": {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONED}},
+    }
+
+
+def commit() -> str:
+    """Short hash of the checkout, with `+` when tracked code differs from it; empty outside git."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        head = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", "../sweeps", "../analysis")
+    except FileNotFoundError:
+        return ""
+    return head + ("+" if head and changed else "")

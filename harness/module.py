@@ -1,0 +1,63 @@
+"""The LightningModule: one variant of the family, its optimiser, and a rate that is a pure function of the step."""
+
+from typing import Any
+
+import lightning as L
+import torch
+
+from harness.models import build
+from harness.schedule import learning_rate
+from harness.spec import Spec
+
+EMA_DECAY = 0.95
+
+
+class GPTModule(L.LightningModule):
+    """Trains `spec` one step a batch; `step` counts over the whole run and survives segments and restarts."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.step = 0
+        self.model = build(spec)
+        self.model.initialise(torch.Generator().manual_seed(spec.seed))
+        self.loss_ema = torch.zeros((), device=spec.device)
+        decayed, undecayed = self.model.parameter_groups()
+        self.model.to(spec.device)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": undecayed, "weight_decay": 0.0}],
+            lr=spec.learning_rate,
+            betas=(spec.beta1, spec.beta2),
+            eps=spec.epsilon,
+            fused=True,
+        )
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.optimizer  # the same one for every segment, so that its moments go on
+
+    def on_train_batch_start(self, batch: torch.Tensor, batch_idx: int) -> None:
+        rate = learning_rate(self.spec, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def training_step(self, tokens_bt: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        loss = self.model.loss(tokens_bt[:, :-1], tokens_bt[:, 1:])
+        with torch.no_grad():
+            self.loss_ema.lerp_(loss.detach(), 1 - EMA_DECAY if self.step else 1.0)
+        self.step += 1
+        return loss
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "loss_ema": self.loss_ema,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.loss_ema = state["loss_ema"].to(self.spec.device, copy=True)

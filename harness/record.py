@@ -1,0 +1,241 @@
+"""What a run LEAVES: spec, points, done or failed, and what its trunk is doing now; read and written here alone.
+
+results/<sweep>/
+    sweep.json                   the frozen design: rungs, held-out flags, tasks, law
+    runs/<run_id>/spec.json      a rung that is asked for
+    runs/<run_id>/points.jsonl   its measurements, written whole when it ends
+    runs/<run_id>/done.json      stands if and only if the rung is complete
+    runs/<run_id>/failed.json    why it will not complete
+    trunks/<trunk_id>/           lock, heartbeat, points so far, checkpoints (never committed)
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from harness.refusal import Refusal
+from harness.spec import Spec, make_spec
+
+SCHEMA_VERSION = 1
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One evaluation of one run; losses are nats per token, `seconds` is training time up to here."""
+
+    step: int
+    tokens: int
+    phase: str  # warmup, stable or decayed
+    learning_rate: float
+    train_loss: float
+    seconds: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    folder: Path
+    spec: Spec
+    points: list[Point]
+    done: Json | None
+    failure: Json | None
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.name
+
+    @property
+    def pending(self) -> bool:
+        return self.done is None and self.failure is None
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replaces the file whole: a reader sees the old text or the new one, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_bytes(path, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    staged = _staged(path, content)
+    os.replace(staged, path)
+
+
+def commit(path: Path, value: Mapping[str, Any]) -> bool:
+    """Writes the file unless it stands already (then False): of two writers one wins, and nothing is torn."""
+    staged = _staged(path, (json.dumps(value, indent=1) + "\n").encode())
+    try:
+        os.link(staged, path)
+        return True
+    except FileExistsError:
+        return False
+    finally:
+        staged.unlink()
+
+
+def _staged(path: Path, content: bytes) -> Path:
+    staged = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    with staged.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return staged
+
+
+def read_json(path: Path) -> Json | None:
+    """The object in the file, or None where there is none (or one that a crash of the disk tore)."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+
+
+# --- runs
+
+
+def run_folder(root: Path, run_id: str) -> Path:
+    return root / "runs" / run_id
+
+
+def ask_for(root: Path, spec: Spec) -> None:
+    """Lays the rung into the queue: a folder with its spec.json."""
+    folder = run_folder(root, spec.run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "spec.json").exists():
+        commit(folder / "spec.json", spec.model_dump(mode="json"))
+
+
+def read_run(folder: Path) -> Run:
+    """The run in this folder; refuses a spec.json that does not hash to the folder's name."""
+    fields = read_json(folder / "spec.json")
+    if fields is None:
+        raise Refusal(f"{folder} holds no readable spec.json, so it is no run: name a folder under results/<sweep>/runs")
+    spec = make_spec(fields)
+    if spec.run_id != folder.name:
+        raise Refusal(f"{folder}/spec.json hashes to {spec.run_id}, not to its folder's name: it was edited; restore it")
+    return Run(folder, spec, read_points(folder), read_json(folder / "done.json"), read_json(folder / "failed.json"))
+
+
+def read_runs(root: Path) -> list[Run]:
+    """Every run of the sweep folder, in the order of sweep.json."""
+    return [read_run(run_folder(root, run_id)) for run_id in run_ids(root)]
+
+
+def run_ids(root: Path) -> list[str]:
+    """Ids of the runs laid out in the folder: those of sweep.json in its order, then any others."""
+    there = {path.parent.name for path in (root / "runs").glob("*/spec.json")}
+    design = read_json(root / "sweep.json") or {"rungs": []}
+    ordered = [rung["run_id"] for rung in design["rungs"] if rung["run_id"] in there]
+    return ordered + sorted(there - set(ordered))
+
+
+def finish(folder: Path, points: Sequence[Point], done: Mapping[str, Any]) -> bool:
+    """Commits a rung once: first its points, then done.json, which makes them count."""
+    replace_bytes(folder / "points.jsonl", b"".join(_line(point) for point in points))
+    return commit(folder / "done.json", done)
+
+
+def fail(folder: Path, reason: str, **facts: Any) -> None:
+    commit(folder / "failed.json", {"reason": reason, "time": time.time(), **facts})
+
+
+def forgive(folder: Path) -> None:
+    """Puts a failed rung back into the queue."""
+    (folder / "failed.json").unlink(missing_ok=True)
+
+
+# --- points
+
+
+def _line(point: Point) -> bytes:
+    return (json.dumps(asdict(point)) + "\n").encode()
+
+
+def read_points(folder: Path) -> list[Point]:
+    """The points of a run or trunk folder; a last line torn by a crash is left out."""
+    try:
+        lines = (folder / "points.jsonl").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    points = []
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):
+            points.append(Point(**json.loads(line)))
+    return points
+
+
+def append_point(folder: Path, point: Point) -> None:
+    with (folder / "points.jsonl").open("ab") as file:
+        file.write(_line(point))
+
+
+def keep_points(folder: Path, until_step: int) -> list[Point]:
+    """Drops the points after the step at which a resumed trunk starts again; returns the rest."""
+    points = [point for point in read_points(folder) if point.step <= until_step]
+    replace_bytes(folder / "points.jsonl", b"".join(_line(point) for point in points))
+    return points
+
+
+# --- sweeps
+
+
+def write_sweep(root: Path, design: Mapping[str, Any]) -> None:
+    write_json(root / "sweep.json", {"schema_version": SCHEMA_VERSION, **design})
+
+
+def read_sweep(root: Path) -> Json:
+    design = read_json(root / "sweep.json")
+    if design is None:
+        raise Refusal(f"{root} holds no sweep.json: launch the sweep first, or point --results at the folder above it")
+    return design
+
+
+# --- trunks
+
+
+def trunk_folder(root: Path, trunk_id: str) -> Path:
+    return root / "trunks" / trunk_id
+
+
+@contextlib.contextmanager
+def claim(path: Path, patience: int = 3) -> Iterator[bool]:
+    """Holds a kernel lock on the file while the block runs; yields False if another process has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        yield _lock(file, patience)
+
+
+def _lock(file: IO[str], patience: int) -> bool:
+    for attempt in range(patience + 1):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if attempt < patience:
+                time.sleep(0.01)  # somebody may only be looking, see is_claimed
+    return False
+
+
+def is_claimed(path: Path) -> bool:
+    """Whether some living process holds the lock; looking takes it for an instant."""
+    if not path.exists():
+        return False
+    with claim(path, patience=0) as free:
+        return not free
+
+
+def beat(folder: Path, **facts: Any) -> None:
+    """Says what the trunk is doing now; not synced to disk, since it is worthless after a crash."""
+    staged = folder / f".heartbeat.{os.getpid()}"
+    staged.write_text(json.dumps({"pid": os.getpid(), "time": time.time(), **facts}))
+    os.replace(staged, folder / "heartbeat.json")
+
+
+def heartbeat(folder: Path) -> Json | None:
+    return read_json(folder / "heartbeat.json")

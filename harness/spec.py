@@ -1,0 +1,151 @@
+"""What a run IS: a frozen, validated description; the hash of every field is the run's name."""
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from harness.refusal import Refusal, nearest
+
+SCHEMA_VERSION = 1
+
+FIRST_EVAL_STEP = 64
+
+TOKENIZER_VOCABULARY = {"bytes": 256, "gpt2": 50_257}  # "bpe" is trained to whatever size the spec says
+
+
+class Spec(BaseModel):
+    """One rung: a model shape trained on its first `tokens` tokens of data, then measured.
+
+    Every field takes part in `run_id`; what does not change a result (paths, workers) is not in here.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    seed: int = Field(0, ge=0)  # initialisation and data order both
+    parent: str | None = None  # run_id of the run whose weights this one starts from
+
+    variant: str = "modern"
+    depth: int = Field(ge=1)
+    width: int = Field(ge=2)
+    heads: int = Field(ge=1)
+    context: int = Field(64, ge=2)
+    vocab_size: int = Field(256, ge=2)
+
+    corpus: str = "sotu"
+    tokenizer: Literal["bytes", "bpe", "gpt2"] = "bytes"
+    unique_tokens: int = Field(ge=1)  # the pool that the data order permutes
+    epochs: float = Field(1.0, gt=0)  # how often the pool may be read
+    tokens: int = Field(ge=1)  # the budget of this rung
+
+    learning_rate: float = Field(0.005, gt=0)
+    batch_tokens: int = Field(1024, ge=1)
+    schedule: Literal["wsd", "cosine"] = "wsd"
+    warmup_tokens: int = Field(51_200, ge=0)
+    cooldown_fraction: float = Field(0.2, gt=0, lt=1)  # of `tokens`; arXiv 2405.18392
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.1, ge=0)  # on matrices, times the learning rate
+    clip_norm: float = Field(1.0, gt=0)
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    kernel: Literal["eager", "compiled"] = "eager"
+
+    eval_tokens: int = Field(65_536, ge=1)  # at most so many of the validation text are scored
+    evals_per_doubling: int = Field(1, ge=1, le=16)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.width % self.heads:
+            fitting = [h for h in range(1, self.width + 1) if self.width % h == 0]
+            raise ValueError(
+                f"width={self.width} is not divisible by heads={self.heads}: each head needs an equal share; "
+                f"nearest heads that divide it: {min(fitting, key=lambda h: abs(h - self.heads))}"
+            )
+        if self.batch_tokens % self.context:
+            raise ValueError(
+                f"batch_tokens={self.batch_tokens} is not a multiple of context={self.context}: a step reads whole "
+                f"windows; use {max(1, round(self.batch_tokens / self.context)) * self.context}"
+            )
+        if self.tokens % self.batch_tokens:
+            raise ValueError(
+                f"tokens={self.tokens} is not a multiple of batch_tokens={self.batch_tokens}: a budget is whole steps; "
+                f"use {max(1, round(self.tokens / self.batch_tokens)) * self.batch_tokens}"
+            )
+        if self.tokens > self.unique_tokens * self.epochs:
+            raise ValueError(
+                f"tokens={self.tokens} asks for {self.tokens / self.unique_tokens:.2f} readings of "
+                f"unique_tokens={self.unique_tokens}, and epochs={self.epochs:g} allows fewer: "
+                f"lower tokens, or say epochs={-(-self.tokens // self.unique_tokens)}"
+            )
+        if self.schedule == "wsd" and self.warmup_tokens > self.branch_step * self.batch_tokens:
+            raise ValueError(
+                f"warmup_tokens={self.warmup_tokens} reaches into the cool-down of tokens={self.tokens}: the rate must "
+                f"have risen before it falls; use at most {self.branch_step * self.batch_tokens}"
+            )
+        if self.vocab_size != TOKENIZER_VOCABULARY.get(self.tokenizer, self.vocab_size):
+            raise ValueError(
+                f"vocab_size={self.vocab_size} does not fit tokenizer={self.tokenizer}: "
+                f"use {TOKENIZER_VOCABULARY[self.tokenizer]}"
+            )
+        return self
+
+    @property
+    def steps(self) -> int:
+        return self.tokens // self.batch_tokens
+
+    @property
+    def branch_step(self) -> int:
+        """The step at which this rung leaves its trunk: where its own cool-down begins."""
+        return self.steps - round(self.cooldown_fraction * self.steps) if self.schedule == "wsd" else self.steps
+
+    @property
+    def warmup_steps(self) -> int:
+        return -(-self.warmup_tokens // self.batch_tokens)
+
+    @property
+    def eval_steps(self) -> list[int]:
+        """Where the run is measured: geometric steps, the same for every rung of a trunk, and its own last one."""
+        grid, exponent = [], 0
+        while (step := round(FIRST_EVAL_STEP * 2 ** (exponent / self.evals_per_doubling))) < self.branch_step:
+            grid.append(step)
+            exponent += 1
+        return [*grid, self.steps]
+
+    @property
+    def run_id(self) -> str:
+        return _digest(self.model_dump(mode="json"))
+
+    @property
+    def trunk_id(self) -> str:
+        """Rungs with the same trunk share all of training up to their cool-down (with cosine: nothing)."""
+        shared = self.model_dump(mode="json")
+        if self.schedule == "wsd":
+            for field in ("tokens", "epochs"):
+                del shared[field]
+        return _digest({"trunk": shared})
+
+
+def _digest(value: dict[str, Any]) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def make_spec(fields: dict[str, Any]) -> Spec:
+    """A Spec from plain values; anything wrong is refused in one line."""
+    for name in fields:
+        if name not in Spec.model_fields:
+            raise Refusal(f"no spec field is called {name!r}: {nearest(name, Spec.model_fields)}")
+    try:
+        return Spec(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "value_error":
+            raise Refusal(str(first["ctx"]["error"])) from None
+        field = ".".join(str(part) for part in first["loc"])
+        rule = first["msg"][0].lower() + first["msg"][1:]
+        raise Refusal(f"{field}={first['input']!r}: {rule}; change it with --set {field}=VALUE") from None

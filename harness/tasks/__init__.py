@@ -1,0 +1,13 @@
+"""What a trained model is scored on: a catalogue of tasks, whose columns `<task>/<metric>` appear in the run table by themselves."""
+
+from harness.corpora import CORPORA
+from harness.refusal import pick
+from harness.tasks.language_modelling import LanguageModelling
+
+Task = LanguageModelling
+
+TASKS: dict[str, Task] = {f"lm_{corpus}": LanguageModelling(corpus) for corpus in CORPORA}
+
+
+def find_task(name: str) -> Task:
+    return pick(TASKS, name, "task")

@@ -1,0 +1,28 @@
+"""Zero-shot language modelling: the validation text of a corpus, whether the model was trained on it or not."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.dataset import EvalWindows, prepare, validation_windows
+from harness.evaluate import language_modelling
+from harness.models.family import LanguageModel
+from harness.spec import Spec
+
+
+@dataclass(frozen=True)
+class LanguageModelling:
+    corpus: str
+
+    @property
+    def name(self) -> str:
+        return f"lm_{self.corpus}"
+
+    def load(self, spec: Spec, cache: Path) -> EvalWindows:
+        """The validation text in the run's own tokens and context."""
+        dataset = prepare(self.corpus, spec.tokenizer, spec.vocab_size, cache, tokenizer_corpus=spec.corpus)
+        return validation_windows(dataset, spec.context, spec.eval_tokens)
+
+    def score(self, model: LanguageModel, windows: EvalWindows, device: str) -> dict[str, float]:
+        return {
+            f"{self.name}/{metric}": value for metric, value in language_modelling(model, windows, device).items()
+        }

@@ -1,0 +1,251 @@
+"""Trains one trunk and its rungs under Lightning's Trainer: specs in, points and done.json out."""
+
+import contextlib
+import logging
+import math
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+
+from harness import checkpoint, machine, record
+from harness.counts import counts
+from harness.dataset import EvalWindows, WindowOrder, batch, prepare
+from harness.module import GPTModule
+from harness.record import Point
+from harness.schedule import phase
+from harness.spec import Spec
+from harness.tasks import LanguageModelling, Task, find_task
+
+SAVE_SECONDS = 30.0  # a killed worker loses at most so much training
+BEAT_SECONDS = 1.0
+CHECK_STEPS = 32  # between looks at whether the loss is finite
+
+for noisy in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+    logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+class Preempted(Exception):
+    """Asked to stop; the state is saved and another worker can go on from it."""
+
+
+class Diverged(Exception):
+    """The loss is no longer a number, or worse than guessing."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Everything that a trunk reads: its own text and each task's."""
+
+    data_hash: str
+    train: np.ndarray
+    order: WindowOrder
+    own: tuple[Task, EvalWindows]
+    tasks: list[tuple[Task, EvalWindows]]
+
+
+def load_data(spec: Spec, tasks: Sequence[str], cache: Path) -> Data:
+    dataset = prepare(spec.corpus, spec.tokenizer, spec.vocab_size, cache)
+    own = LanguageModelling(spec.corpus)
+    others = [find_task(name) for name in tasks if name != own.name]
+    return Data(
+        data_hash=dataset.data_hash,
+        train=np.array(dataset.train),
+        order=WindowOrder(dataset.train_tokens, spec.context, spec.unique_tokens, spec.seed),
+        own=(own, own.load(spec, cache)),
+        tasks=[(task, task.load(spec, cache)) for task in others],
+    )
+
+
+class Batches:
+    """The batches of steps [start, stop): what a step reads depends on nothing but the seed and the step."""
+
+    def __init__(self, spec: Spec, data: Data, start: int, stop: int) -> None:
+        self.spec, self.data, self.start, self.stop = spec, data, start, stop
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        windows_a_step = self.spec.batch_tokens // self.spec.context
+        for step in range(self.start, self.stop):
+            windows = self.data.order.windows(step * windows_a_step, (step + 1) * windows_a_step)
+            yield torch.from_numpy(batch(self.data.train, windows, self.spec.context))
+
+
+class Segment(L.Callback):
+    """Watches one stretch of a trunk or of a cool-down: measures, saves, beats, and stops it when it must."""
+
+    def __init__(self, trunk: "Trunk", spec: Spec, saved_at: Path) -> None:
+        self.trunk, self.spec, self.saved_at = trunk, spec, saved_at
+        self.saved = self.beaten = time.monotonic()
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+        self.batch_started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        trunk, now = self.trunk, time.monotonic()
+        trunk.seconds += time.perf_counter() - self.batch_started
+        step = trunk.module.step
+        if step in trunk.eval_steps and step <= self.spec.branch_step:
+            trunk.measure(self.spec)
+        if step % CHECK_STEPS == 0 and not math.isfinite(float(trunk.module.loss_ema)):
+            raise Diverged(f"training loss is {float(trunk.module.loss_ema)} at step {step}")
+        if now - self.beaten > BEAT_SECONDS:
+            trunk.beat(self.spec)
+            self.beaten = now
+        if trunk.stop.is_set() or now - self.saved > SAVE_SECONDS:
+            trunk.save(self.saved_at, self.spec)
+            self.saved = now
+        if trunk.stop.is_set():
+            raise Preempted
+
+
+class Trunk:
+    """One shape trained once; at each budget a cool-down branches off, is measured, and training goes on from before it."""
+
+    def __init__(
+        self, root: Path, specs: Sequence[Spec], tasks: Sequence[str], cache: Path, stop: threading.Event
+    ) -> None:
+        self.root, self.stop = root, stop
+        self.specs = sorted(specs, key=lambda spec: spec.tokens)
+        self.folder = record.trunk_folder(root, specs[0].trunk_id)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = load_data(specs[0], tasks, cache)
+        self.module = GPTModule(specs[0])
+        self.eval_steps = {step for spec in self.specs for step in spec.eval_steps if step <= spec.branch_step}
+        self.seconds = 0.0
+
+    def train(self) -> None:
+        """Every rung in turn; a rung that diverges fails alone, a trunk that diverges fails what is left of it."""
+        if not self._resume(latest=self.specs[0].branch_step):
+            record.keep_points(self.folder, until_step=0)
+        for position, spec in enumerate(self.specs):
+            try:
+                if not self._resume_cooldown(spec):
+                    self._run(spec, spec.branch_step, self.folder / "trunk.ckpt")
+                    self.save(self.folder / "trunk.ckpt", spec)
+            except Diverged as error:
+                for failed in self.specs[position:]:
+                    record.fail(record.run_folder(self.root, failed.run_id), str(error), kind="diverged")
+                return
+            try:
+                self._run(spec, spec.steps, self.folder / "cooldown.ckpt")
+                self._finish(spec)
+            except Diverged as error:
+                record.fail(record.run_folder(self.root, spec.run_id), str(error), kind="diverged")
+            checkpoint.remove(self.folder / "cooldown.ckpt")
+            if not self._resume(latest=spec.branch_step):
+                raise RuntimeError(f"{self.folder / 'trunk.ckpt'} was lost while its trunk was training: launch again")
+
+    def _run(self, spec: Spec, until: int, saved_at: Path) -> None:
+        """One Trainer over the steps from here to `until`."""
+        module = self.module
+        module.spec = spec
+        if module.step >= until:
+            return
+        trainer = L.Trainer(
+            accelerator="gpu" if spec.device == "cuda" else "cpu",
+            devices=1,
+            max_epochs=1,
+            gradient_clip_val=spec.clip_norm,
+            callbacks=[Segment(self, spec, saved_at)],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer.fit(module, Batches(spec, self.data, module.step, until))
+
+    def _resume(self, latest: int) -> bool:
+        """Goes on from the trunk's saved state, unless there is none or it is past the step `latest`."""
+        state = checkpoint.load(self.folder / "trunk.ckpt")
+        if state is None or state["step"] > latest:
+            return False
+        self._restore(state)
+        record.keep_points(self.folder, until_step=self.module.step)
+        return True
+
+    def _resume_cooldown(self, spec: Spec) -> bool:
+        state = checkpoint.load(self.folder / "cooldown.ckpt")
+        if state is None or state["run_id"] != spec.run_id:
+            return False
+        self._restore(state)
+        return True
+
+    def _restore(self, state: checkpoint.State) -> None:
+        self.module.restore(state)
+        self.seconds = state["seconds"]
+
+    def save(self, path: Path, spec: Spec) -> None:
+        checkpoint.save(path, {**self.module.state(), "seconds": self.seconds, "run_id": spec.run_id})
+
+    def beat(self, spec: Spec) -> None:
+        step = self.module.step
+        record.beat(
+            self.folder,
+            run_id=spec.run_id,
+            step=step,
+            steps=spec.steps,
+            phase="cool-down" if step > spec.branch_step else phase(spec, step),
+            tokens_per_second=step * spec.batch_tokens / max(self.seconds, 1e-9),
+        )
+
+    def measure(self, spec: Spec, tasks: Sequence[tuple[Task, EvalWindows]] = ()) -> Point:
+        """Scores the model as it stands and appends the point to the trunk's."""
+        step = self.module.step
+        scores: dict[str, float] = {}
+        for task, windows in (self.data.own, *tasks):
+            scores |= task.score(self.module.model, windows, spec.device)
+        loss = scores[f"{self.data.own[0].name}/nll"]
+        if not math.isfinite(loss):
+            raise Diverged(f"validation loss is {loss} at step {step}")
+        point = Point(
+            step=step,
+            tokens=step * spec.batch_tokens,
+            phase=phase(spec, step),
+            learning_rate=self.module.optimizer.param_groups[0]["lr"],
+            train_loss=float(self.module.loss_ema),
+            seconds=self.seconds,
+            scores={name: value for name, value in scores.items() if math.isfinite(value)},
+        )
+        if point.phase != "decayed":
+            record.append_point(self.folder, point)
+        return point
+
+    def _finish(self, spec: Spec) -> None:
+        """Measures the decayed model on every task and commits the rung."""
+        last = self.measure(spec, self.data.tasks)
+        loss = last.scores[f"{self.data.own[0].name}/nll"]
+        if loss >= math.log(spec.vocab_size):
+            raise Diverged(f"final loss {loss:.3f} is no better than guessing among {spec.vocab_size} tokens")
+        folder = record.run_folder(self.root, spec.run_id)
+        points = [p for p in record.read_points(self.folder) if p.step in spec.eval_steps and p.step <= spec.branch_step]
+        rate = spec.tokens / self.seconds
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "failed.json").unlink()
+        checkpoint.save(self.folder / f"weights-{spec.run_id}.ckpt", {"model": self.module.model.state_dict()})
+        record.finish(
+            folder,
+            [*points, last],
+            {
+                "run_id": spec.run_id,
+                "device": spec.device,
+                "device_name": machine.device_name(spec.device),
+                "seconds": self.seconds,
+                "tokens_per_second": rate,
+                "mfu": rate * counts(spec).flops / machine.peak_flops(spec.device, spec.precision),
+                "data_hash": self.data.data_hash,
+                **machine.provenance(),
+            },
+        )

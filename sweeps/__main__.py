@@ -1,0 +1,211 @@
+"""The one command: assembles the rooms and computes nothing itself."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.refusal import Refusal
+from harness.sweep import Rung, Sweep, find_sweep
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results"
+
+INTERRUPTED = 130
+
+
+# --- plan, launch, status
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    from harness.plan import make_plan
+    from sweeps import _show
+
+    sweep, rungs = _design(arguments)
+    made = make_plan(rungs, _root(arguments, sweep))
+    _print(arguments, _show.plan_json(sweep, made), lambda: _show.plan(sweep, made, _workers(arguments, rungs)))
+    return 0
+
+
+def launch(arguments: argparse.Namespace) -> int:
+    from harness import launch as launching
+    from harness.layout import lay_out
+    from harness.plan import make_plan
+    from harness.record import forgive, read_runs
+    from sweeps import _show
+
+    sweep, rungs = _design(arguments)
+    root, cache = _root(arguments, sweep), _cache(arguments)
+    make_plan(rungs, root)
+    lay_out(sweep, rungs, root, cache)
+    if arguments.retry:
+        for run in read_runs(root):
+            if run.failure is not None:
+                forgive(run.folder)
+    workers = _workers(arguments, rungs)
+    with _show.live(sweep.name, workers) as show:
+        code = launching.launch(root, cache, workers, show, arguments.on, arguments.storage)
+    return code
+
+
+def status(arguments: argparse.Namespace) -> int:
+    from harness.progress import read_progress
+    from sweeps import _show
+
+    roots = [_existing(arguments)] if arguments.sweep else sorted(p.parent for p in _results(arguments).glob("*/sweep.json"))
+    found = {root.name: read_progress(root) for root in roots}
+    _print(arguments, {name: _show.progress_json(p) for name, p in found.items()}, lambda: _show.status(found))
+    return 0
+
+
+def worker(arguments: argparse.Namespace) -> int:
+    from harness.worker import work
+
+    return work(_existing(arguments), _cache(arguments), arguments.run, arguments.parent)
+
+
+def dashboard(arguments: argparse.Namespace) -> int:
+    import importlib.util
+    import subprocess
+
+    journal = _existing(arguments) / "optuna.journal"
+    if importlib.util.find_spec("optuna_dashboard") is None:
+        raise Refusal("the dashboard is an extra that is not installed: run `pip install -e '.[dashboard]' -c constraints.txt`")
+    if not journal.exists():
+        raise Refusal(f"{journal} does not exist: launch the sweep first")
+    return subprocess.run(["optuna-dashboard", str(journal.absolute())], check=False).returncode
+
+
+# --- what the arguments mean
+
+
+def _design(arguments: argparse.Namespace) -> tuple[Sweep, list[Rung]]:
+    from dataclasses import replace
+
+    from harness import machine
+
+    sweep = find_sweep(arguments.sweep, HERE)
+    overrides = dict(_override(text) for text in arguments.set)
+    sweep = replace(sweep, overrides=overrides)
+    return sweep, sweep.rungs(machine.resolve)
+
+
+def _override(text: str) -> tuple[str, list[Any]]:
+    name, sign, values = text.partition("=")
+    if not sign or not values:
+        raise Refusal(f"--set {text!r} is not FIELD=VALUE[,VALUE...]: write for instance --set width=64,128")
+    return name, [_value(value) for value in values.split(",")]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text.replace("_", ""))
+    except json.JSONDecodeError:
+        return text
+
+
+def _results(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.results) if arguments.results else RESULTS
+
+
+def _root(arguments: argparse.Namespace, sweep: Sweep) -> Path:
+    return _results(arguments).absolute() / sweep.name
+
+
+def _existing(arguments: argparse.Namespace) -> Path:
+    """The results folder of a launched sweep, named by the sweep or by its own path."""
+    for root in (Path(arguments.sweep), _results(arguments) / Path(arguments.sweep).stem):
+        if (root / "sweep.json").is_file():
+            return root.absolute()
+    launched = sorted(path.parent.name for path in _results(arguments).glob("*/sweep.json"))
+    raise Refusal(
+        f"nothing was launched as {arguments.sweep!r} under {_results(arguments)} "
+        f"(there: {', '.join(launched) or 'nothing'}): launch it first, or point --results at its folder"
+    )
+
+
+def _cache(arguments: argparse.Namespace) -> Path:
+    from harness.dataset import default_cache
+
+    return Path(arguments.cache).absolute() if arguments.cache else default_cache()
+
+
+def _workers(arguments: argparse.Namespace, rungs: list[Rung]) -> int:
+    """One a core; one in all where a GPU trains, which a single process fills."""
+    from harness import machine
+
+    if arguments.workers is not None:
+        return int(arguments.workers)
+    return 1 if any(rung.spec.device == "cuda" for rung in rungs) else machine.cores()
+
+
+def _print(arguments: argparse.Namespace, value: Any, show: Callable[[], None]) -> None:
+    if arguments.json:
+        print(json.dumps(value, indent=1))
+    else:
+        show()
+
+
+# --- the words
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="scalelaw", description="Scaling experiments on the GPT family.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run_command=run)
+        made.add_argument("--results", metavar="DIR", help="where results folders lie (default: results/)")
+        made.add_argument("--cache", metavar="DIR", help="where token files lie (default: $SCALELAW_CACHE, ~/.cache/scalelaw)")
+        made.add_argument("--json", action="store_true", help="machine-readable output")
+        return made
+
+    for name, run, text in (
+        ("plan", plan, "every rung with parameters, FLOPs and seconds; totals"),
+        ("launch", launch, "train what is missing"),
+    ):
+        made = command(name, run, text)
+        made.add_argument("sweep", metavar="SWEEP", help="a name in sweeps/ or a path to a .py file")
+        made.add_argument("--set", action="append", default=[], metavar="FIELD=V[,V]", help="override a field")
+        made.add_argument("--workers", type=_positive, metavar="N", help="default: one a core, one on a GPU")
+    made.add_argument("--on", default="local", metavar="EXECUTOR", help="where workers run (default: local)")
+    made.add_argument("--storage", metavar="URL", help="Optuna storage (default: a journal beside the runs)")
+    made.add_argument("--retry", action="store_true", help="try failed rungs again")
+
+    made = command("status", status, "what is done, running and failed, and why")
+    made.add_argument("sweep", nargs="?", metavar="SWEEP")
+
+    made = command("worker", worker, "one worker by hand, as executors start it")
+    made.add_argument("sweep", metavar="SWEEP")
+    made.add_argument("--run", metavar="RUN_ID", help="train this rung only")
+    made.add_argument("--parent", type=int, metavar="PID", help="end when this process does")
+
+    made = command("dashboard", dashboard, "open the study in optuna-dashboard")
+    made.add_argument("sweep", metavar="SWEEP")
+    return top
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def main(words: list[str] | None = None) -> int:
+    arguments = parser().parse_args(words)
+    try:
+        return int(arguments.run_command(arguments))
+    except Refusal as refusal:
+        print(f"scalelaw: {refusal}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

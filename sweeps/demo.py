@@ -1,0 +1,27 @@
+"""The main job, small: does loss fall as a power of size and data, and does it carry to text never trained on?"""
+
+from harness.sweep import Sweep, over
+
+SWEEP = Sweep(
+    name="demo",
+    question="Can a few minutes of tiny GPTs foretell a larger one?",
+    base={
+        "variant": "modern",
+        "heads": lambda run: max(1, run["width"] // 16),
+        "context": 64,
+        "corpus": "sotu",
+        "unique_tokens": 8_000_000,
+        "batch_tokens": 1_024,
+        "learning_rate": 0.005,
+        "eval_tokens": 32_768,
+        "device": "auto",
+        "precision": "auto",
+        "kernel": "auto",
+    },
+    axes=[
+        over("depth width", (1, 16), (1, 32), (2, 24), (2, 32), (2, 48), (3, 48), (1, 48), (2, 64)),
+        over("tokens", 256_000, 512_000, 1_024_000),
+    ],
+    held_out=[over("depth width tokens", (3, 96, 2_048_000))],
+    tasks=("lm_kjv", "lm_wiki", "lm_python"),
+)

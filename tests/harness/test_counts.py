@@ -1,0 +1,111 @@
+"""The closed forms are the published integers, the built modules and torch's own FLOP counter; wrong shapes are refused."""
+
+import random
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.counts import COUNTS, check_shape, counts
+from harness.models import VARIANTS, build
+from harness.models.family import LanguageModel
+from harness.refusal import Refusal
+
+# GPT-2 and GPT-3 (arXiv 2005.14165, table 2.1, with the widths and heads of its table D.1): depth, width, heads, V, T, N
+PUBLISHED = [
+    (12, 768, 12, 50_257, 1024, 124_439_808),
+    (24, 1024, 16, 50_257, 1024, 354_823_168),
+    (36, 1280, 20, 50_257, 1024, 774_030_080),
+    (48, 1600, 25, 50_257, 1024, 1_557_611_200),
+    (12, 768, 12, 40_478, 1024, 116_929_536),
+    (24, 1024, 16, 40_478, 1024, 344_809_472),
+    (36, 1280, 20, 40_478, 1024, 761_512_960),
+    (48, 1600, 25, 40_478, 1024, 1_541_964_800),
+    (12, 768, 12, 50_257, 2048, 125_226_240),
+    (24, 1024, 16, 50_257, 2048, 355_871_744),
+    (24, 1536, 16, 50_257, 2048, 760_300_032),
+    (24, 2048, 16, 50_257, 2048, 1_315_723_264),
+    (32, 2560, 32, 50_257, 2048, 2_651_553_280),
+    (32, 4096, 32, 50_257, 2048, 6_658_404_352),
+    (40, 5120, 40, 50_257, 2048, 12_853_386_240),
+    (96, 12288, 96, 50_257, 2048, 174_604_259_328),
+]
+
+
+def shape(variant: str, depth: int, width: int, heads: int, context: int = 8, vocab_size: int = 11) -> SimpleNamespace:
+    fields = {"depth": depth, "width": width, "heads": heads, "context": context, "vocab_size": vocab_size}
+    return SimpleNamespace(variant=variant, precision="fp32", kernel="eager", **fields)
+
+
+def random_shapes(variant: str) -> list[SimpleNamespace]:
+    draw = random.Random(variant)
+    shapes = []
+    for _ in range(24):
+        heads = draw.randint(1, 5)
+        width = heads * 2 * draw.randint(1, 9)
+        shapes.append(shape(variant, draw.randint(1, 4), width, heads, draw.randint(2, 40), draw.randint(2, 99)))
+    return shapes
+
+
+def meta_model(spec: SimpleNamespace) -> LanguageModel:
+    with torch.device("meta"):
+        return build(spec, "meta")
+
+
+def test_every_variant_has_counts() -> None:
+    assert VARIANTS.keys() == COUNTS.keys()
+
+
+@pytest.mark.parametrize(("depth", "width", "heads", "vocab_size", "context", "parameters"), PUBLISHED)
+def test_published_sizes(depth: int, width: int, heads: int, vocab_size: int, context: int, parameters: int) -> None:
+    assert counts(shape("gpt2", depth, width, heads, context, vocab_size)).params == parameters
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_parameters_are_those_of_the_module(variant: str) -> None:
+    for spec in random_shapes(variant):
+        parts, sizes = counts(spec), {n: p.numel() for n, p in meta_model(spec).named_parameters()}
+        norms = sum(size for name, size in sizes.items() if "norm" in name)
+        blocks = sum(size for name, size in sizes.items() if name.startswith("blocks.") and "norm" not in name)
+        assert parts.params_embedding == sizes["embedding"]
+        assert parts.params_position == sizes.get("position", 0)
+        assert parts.params_head == sizes.get("head.weight", 0)
+        assert (parts.params_norm, parts.params_block) == (norms, blocks)
+        assert parts.params == sum(sizes.values())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_flops_are_those_torch_counts(variant: str) -> None:
+    for spec in random_shapes(variant):
+        tokens_bt = torch.zeros(3, spec.context, dtype=torch.int64, device="meta")
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            meta_model(spec).loss(tokens_bt, tokens_bt).backward()
+        assert counter.get_total_flops() == counts(spec).flops * tokens_bt.numel()
+
+
+def test_odd_heads_cannot_rotate() -> None:
+    with pytest.raises(Refusal, match=r"width=18 with heads=2 gives heads of 9.*use width=20"):
+        check_shape(shape("modern", 1, 18, 2))
+    check_shape(shape("modern", 1, 20, 2))
+    check_shape(shape("gpt2", 1, 18, 2))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_refused_shape_names_one_that_is_not(variant: str) -> None:
+    with pytest.raises(Refusal, match="width=20 is not divisible by heads=3.*use heads=2"):
+        build(shape(variant, 1, 20, 3))
+    check_shape(shape(variant, 1, 20, 2))
+
+
+def test_unknown_variant_is_refused_with_the_nearest() -> None:
+    with pytest.raises(Refusal, match="did you mean 'modern'"):
+        counts(shape("modem", 1, 4, 2))
+
+
+def test_counting_needs_no_torch() -> None:
+    code = "import sys, harness.counts; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
