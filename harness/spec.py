@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.counts import check_shape
 from harness.refusal import Refusal, nearest
 
 SCHEMA_VERSION = 1
@@ -21,7 +22,7 @@ class Spec(BaseModel):
     Every field takes part in `run_id`; what does not change a result (paths, workers) is not in here.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[1] = SCHEMA_VERSION
     seed: int = Field(0, ge=0)  # initialisation and data order both
@@ -60,12 +61,7 @@ class Spec(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.width % self.heads:
-            fitting = [h for h in range(1, self.width + 1) if self.width % h == 0]
-            raise ValueError(
-                f"width={self.width} is not divisible by heads={self.heads}: each head needs an equal share; "
-                f"nearest heads that divide it: {min(fitting, key=lambda h: abs(h - self.heads))}"
-            )
+        check_shape(self)
         if self.batch_tokens % self.context:
             raise ValueError(
                 f"batch_tokens={self.batch_tokens} is not a multiple of context={self.context}: a step reads whole "

@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.counts import COUNTS, check_shape, counts
 from harness.models import VARIANTS, build
-from harness.models.family import LanguageModel
 from harness.refusal import Refusal
 
 # GPT-2 and GPT-3 (arXiv 2005.14165, table 2.1, with the widths and heads of its table D.1): depth, width, heads, V, T, N
@@ -51,11 +50,6 @@ def random_shapes(variant: str) -> list[SimpleNamespace]:
     return shapes
 
 
-def meta_model(spec: SimpleNamespace) -> LanguageModel:
-    with torch.device("meta"):
-        return build(spec, "meta")
-
-
 def test_every_variant_has_counts() -> None:
     assert VARIANTS.keys() == COUNTS.keys()
 
@@ -68,7 +62,7 @@ def test_published_sizes(depth: int, width: int, heads: int, vocab_size: int, co
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_parameters_are_those_of_the_module(variant: str) -> None:
     for spec in random_shapes(variant):
-        parts, sizes = counts(spec), {n: p.numel() for n, p in meta_model(spec).named_parameters()}
+        parts, sizes = counts(spec), {n: p.numel() for n, p in build(spec, "meta").named_parameters()}
         norms = sum(size for name, size in sizes.items() if "norm" in name)
         blocks = sum(size for name, size in sizes.items() if name.startswith("blocks.") and "norm" not in name)
         assert parts.params_embedding == sizes["embedding"]
@@ -83,7 +77,7 @@ def test_flops_are_those_torch_counts(variant: str) -> None:
     for spec in random_shapes(variant):
         tokens_bt = torch.zeros(3, spec.context, dtype=torch.int64, device="meta")
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            meta_model(spec).loss(tokens_bt, tokens_bt).backward()
+            build(spec, "meta").loss(tokens_bt, tokens_bt).backward()
         assert counter.get_total_flops() == counts(spec).flops * tokens_bt.numel()
 
 

