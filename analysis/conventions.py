@@ -28,7 +28,7 @@ class Convention:
 
 
 def _total(table: pd.DataFrame, names: tuple[str, ...]) -> Array:
-    return np.sum([_column(table, name) for name in names], axis=0)
+    return np.asarray(np.sum([_column(table, name) for name in names], axis=0), dtype=np.float64)
 
 
 def _column(table: pd.DataFrame, name: str) -> Array:
@@ -85,9 +85,7 @@ CONVENTIONS: dict[str, Convention] = {
         Convention(
             "exact", "N = all parameters; C = (block + attention + head) D, full T^2", "arXiv 2406.19146", _exact(1.0)
         ),
-        Convention(
-            "exact_causal", "as exact, attention counted at its causal half", "arXiv 2307.08691", _exact(0.5)
-        ),
+        Convention("exact_causal", "as exact, attention counted at its causal half", "arXiv 2307.08691", _exact(0.5)),
         Convention(
             "given", "N = params_given; D = tokens, else C / 6 N; C = flops_given, else 6 N D", "the table", _given
         ),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from analysis.conventions import FLOPS_PER_PARAMETER_TOKEN
 from analysis.intervals import interval, new_trunk_residuals
@@ -16,10 +17,14 @@ from analysis.selection import Selection, select
 from analysis.solve import Objective, Optimum, Problem, derivatives, make_objectives, polish, residuals, search, starts
 from harness.refusal import Refusal, pick
 
+Variables = Mapping[str, Any] | pd.DataFrame
+
 # An exponent known to less than this ratio across its interval is not a finding.
 WIDEST_RATIO = 2.0
 # Curvature along the flattest direction, as a share of the steepest once every parameter has unit curvature.
 FLAT_CURVATURE = 1e-8
+# With fewer clusters than this a resample says next to nothing about the spread of the next one.
+FEWEST_CLUSTERS = 5
 SAME_OPTIMUM = 1e-6  # relative difference of two starts' objectives that still counts as agreement
 
 
@@ -69,15 +74,19 @@ class Fit:
     def intervals(self, level: float = 0.90) -> dict[str, tuple[float, float]]:
         """Interval of every parameter: bootstrap over trunks, widened for few of them; NaN without a bootstrap."""
         low, high = interval(self.draws, self.theta, level, self.clusters)
-        natural_low = np.where(np.isin(self.law.parameters, self.law.coefficients), np.maximum(low, 0.0), low)
-        return {name: (float(natural_low[i]), float(high[i])) for i, name in enumerate(self.law.parameters)}
+        # No parameter of any law is negative; widening alone could take an end there.
+        return {name: (max(float(low[i]), 0.0), float(high[i])) for i, name in enumerate(self.law.parameters)}
 
     def doubt(self, name: str) -> str:
         """Why the data do not identify the parameter, in words; empty where they do."""
         pick(self.parameters, name, f"parameter of {self.law.name}")
+        if not self.converged:
+            return "the fit did not converge"
         low, high = self.intervals()[name]
         if math.isnan(low):
             return "no bootstrap: nothing says how sure it is"
+        if self.clusters < FEWEST_CLUSTERS:
+            return f"{self.clusters} trunks are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
         if self.bound_share[name] >= 0.05 or any(f"bound: {name} " in words for words in self.status):
             return f"{self.bound_share[name]:.0%} of the resamples end at a bound of the search"
         judged = {exponent.name for exponent in self.law.exponents if exponent.judged}
@@ -89,23 +98,23 @@ class Fit:
         """Whether the parameter may be printed as a finding; `doubt(name)` says why not."""
         return not self.doubt(name)
 
-    def predict(self, variables: Mapping[str, Any] | pd.DataFrame) -> Array:
+    def predict(self, variables: Variables) -> Array:
         """Loss at the variables (arrays, or columns of a table)."""
         return self.law.predict(self.theta, variables)
 
-    def curve_interval(self, variables: Mapping[str, Any] | pd.DataFrame, level: float = 0.90) -> tuple[Array, Array]:
+    def curve_interval(self, variables: Variables, level: float = 0.90) -> tuple[Array, Array]:
         """Interval of the law's curve itself: the spread over resampled trunks alone."""
         return interval(self._draws_at(variables), self.predict(variables), level, self.clusters)
 
-    def predict_interval(self, variables: Mapping[str, Any] | pd.DataFrame, level: float = 0.90) -> tuple[Array, Array]:
-        """Interval for the loss of one new trunk: spread over resampled trunks and the scatter of a trunk's residuals."""
+    def predict_interval(self, variables: Variables, level: float = 0.90) -> tuple[Array, Array]:
+        """Interval for the loss of a new trunk: spread over resampled trunks and scatter of a trunk's residuals."""
         draws = self._draws_at(variables)
         if len(draws):
             noise = np.random.default_rng(self.seed).choice(self.trunk_residuals, size=(4 * len(draws), 1))
             draws = np.tile(draws, (4, 1)) * np.exp(noise)
         return interval(draws, self.predict(variables), level, self.clusters)
 
-    def _draws_at(self, variables: Mapping[str, Any] | pd.DataFrame) -> Array:
+    def _draws_at(self, variables: Variables) -> Array:
         if not len(self.draws):
             return np.empty((0, len(self.predict(variables))))
         return self.law.predict(self.draws, variables)
@@ -151,7 +160,6 @@ def _plain(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
 
-
 def fit(
     law: Law | str,
     table: pd.DataFrame,
@@ -174,35 +182,24 @@ def fit(
     selection = select(declared, table, phase, held_out)
     problem, centre, loss_centre = _centred(declared, objective, selection)
 
-    start_rp = starts(problem)
-    optima = polish(problem, start_rp, np.ones((len(start_rp), len(selection.loss_n))), objective.deltas)
-    best = int(optima.value_r.argmin())
-    draws_rp, bound_share = _bootstrap(problem, optima.theta_rp[best], selection, bootstrap, seed)
+    with threadpool_limits(1, "blas"):  # a second thread makes products of this size slower, tenfold on a busy machine
+        start_rp = starts(problem)
+        optima = polish(problem, start_rp, np.ones((len(start_rp), len(selection.loss_n))), objective.deltas)
+        best = int(optima.value_r.argmin())
+        draws_rp, bound_share = _bootstrap(problem, optima.theta_rp[best], selection, bootstrap, seed)
     residual_n, jacobian_np = residuals(problem, optima.theta_rp[best])
-
-    def natural(theta_rp: Array) -> Array:
-        count = len(declared.coefficients)
-        scaled = np.concatenate([theta_rp[:, :count] * loss_centre, theta_rp[:, count:]], axis=1)
-        return declared.to_natural(scaled, centre)
-
-    shown = optima.value_r[best] / objective.deltas[-1] if loss == "lad" else optima.value_r[best]
-    if loss == "log_squares":
-        shown *= 2
-    if loss == "squares":
-        shown *= 2 * loss_centre**2
+    found = _natural(declared, optima.theta_rp[best : best + 1], centre, loss_centre)[0]
     return Fit(
         law=declared,
-        parameters=dict(zip(declared.parameters, map(float, natural(optima.theta_rp[best : best + 1])[0]), strict=True)),
+        parameters=dict(zip(declared.parameters, map(float, found), strict=True)),
         loss=loss,
         delta=delta,
-        objective=float(shown),
-        gradient=float(optima.gradient_r[best]),
-        starts_agreeing=_agreement(optima, best),
-        status=_status(problem, optima, best),
+        objective=_shown(objective, float(optima.value_r[best]), residual_n, loss_centre),
+        **_certify(problem, optima, best),
         rows=len(selection.loss_n),
         clusters=selection.clusters,
         excluded=dict(selection.excluded),
-        draws=natural(draws_rp),
+        draws=_natural(declared, draws_rp, centre, loss_centre),
         bound_share=bound_share,
         residuals=-residual_n,
         trunk_residuals=new_trunk_residuals(jacobian_np, -residual_n, selection.cluster_n),
@@ -221,6 +218,31 @@ def _centred(law: Law, objective: Objective, selection: Selection) -> tuple[Prob
     columns = {name: values / centre[name] for name, values in selection.columns.items()}
     loss_centre = float(np.exp(np.log(selection.loss_n).mean()))
     return Problem(law, objective, columns, selection.loss_n / loss_centre, selection.cluster_n), centre, loss_centre
+
+
+def _natural(law: Law, theta_rp: Array, centre: dict[str, float], loss_centre: float) -> Array:
+    """Parameters for variables and losses as they were given."""
+    count = len(law.coefficients)
+    return law.to_natural(np.concatenate([theta_rp[:, :count] * loss_centre, theta_rp[:, count:]], axis=1), centre)
+
+
+def _shown(objective: Objective, value: float, residual_n: Array, loss_centre: float) -> float:
+    """The objective in the user's units: full squares, and the absolute deviation without its rounded corners."""
+    return {
+        "huber": value,
+        "lad": float(np.abs(residual_n).sum()),
+        "log_squares": 2 * value,
+        "squares": 2 * value * loss_centre * loss_centre,
+    }[objective.name]
+
+
+def _certify(problem: Problem, optima: Optimum, best: int) -> dict[str, Any]:
+    """What the search says of its optimum, by the names of `Fit`'s fields."""
+    return {
+        "gradient": float(optima.gradient_r[best]),
+        "starts_agreeing": _agreement(optima, best),
+        "status": _status(problem, optima, best),
+    }
 
 
 def _bootstrap(
@@ -255,7 +277,9 @@ def _status(problem: Problem, optima: Optimum, best: int) -> tuple[str, ...]:
     held_p = (theta_p <= low_p) | (theta_p >= high_p)
     words += [f"at a bound: {law.parameters[i]} = {theta_p[i]:g}" for i in np.flatnonzero(held_p)]
     ones_1n = np.ones((1, len(problem.loss_n)))
-    curvature = derivatives(problem, theta_p[None], ones_1n, problem.objective.deltas[0])[2][0][~held_p][:, ~held_p]
+    curvature = derivatives(problem, theta_p[None], ones_1n, problem.objective.deltas[0]).majorant_rpp[0][~held_p][
+        :, ~held_p
+    ]
     size = np.sqrt(np.abs(np.diagonal(curvature)))
     if (size <= 1e-150).any():
         dead = [name for name, s in zip(np.array(law.parameters)[~held_p], size, strict=True) if s <= 1e-150]

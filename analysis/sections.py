@@ -1,5 +1,6 @@
 """The catalogue of a report's sections: each turns a study into sentences and grids, or is refused with the reason."""
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -9,8 +10,10 @@ import pandas as pd
 
 from analysis.conventions import CONVENTIONS
 from analysis.study import LEVEL, Study, parameter_in_words
-from analysis.wording import power_of_ten, rounded, short_number
+from analysis.wording import power_of_ten, rounded, short_number, span
 from harness.refusal import Refusal
+
+LONG, NUMBER_STARTS = 20, set("0123456789-+")
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,9 @@ class Grid:
 
     @property
     def numeric(self) -> list[bool]:
-        """Columns that are set flush right: all their cells start as numbers do."""
+        """Columns that are set flush right: all their cells are short and start as numbers do."""
         columns = zip(*[row.cells for row in self.rows], strict=True)
-        return [all(cell[:1] in set("0123456789-+") for cell in column if cell) for column in columns]
+        return [all(len(cell) < LONG and cell[:1] in NUMBER_STARTS for cell in column if cell) for column in columns]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def law(study: Study) -> Body:
         low, high = intervals[name]
         sure = fit.identified(name)
         value = rounded(fit.parameters[name], (high - low) / 2) if sure else "not identified"
-        reach = f"{rounded(low, high - low)} to {rounded(high, high - low)}" if sure else ""
+        reach = span(low, high) if sure else ""
         rows.append(Line([name, value, reach, "identified" if sure else fit.doubt(name)]))
     left_out = "; ".join(f"{count} ({reason})" for reason, count in fit.excluded.items()) or "none"
     return Body(
@@ -74,9 +77,15 @@ def law(study: Study) -> Body:
             f"{CONVENTIONS[study.convention].formula}.",
             f"{fit.rows} rungs of {fit.clusters} trunks were fitted; points left out: {left_out}. "
             f"Status: {', '.join(fit.status)}.",
-            f"Intervals are {LEVEL:.0%}, from {len(fit.draws)} resamplings of whole trunks, wider where trunks are few.",
+            f"Intervals are {LEVEL:.0%}, from {len(fit.draws)} resamplings of whole trunks, widened for few trunks.",
         ],
-        [Grid(f"Parameters of the {fit.law.name} law", ["parameter", "value", f"{LEVEL:.0%} interval", "standing"], rows)],
+        [
+            Grid(
+                f"Parameters of the {fit.law.name} law",
+                ["parameter", "value", f"{LEVEL:.0%} interval", "standing"],
+                rows,
+            )
+        ],
     )
 
 
@@ -87,7 +96,9 @@ def conventions(study: Study) -> Body:
         try:
             fit = study.fit_under(name)
         except Refusal as refusal:
-            rows.append(Line([name, CONVENTIONS[name].formula, *([str(refusal)] + [""] * len(exponents))[: len(exponents)]]))
+            rows.append(
+                Line([name, CONVENTIONS[name].formula, *([str(refusal)] + [""] * len(exponents))[: len(exponents)]])
+            )
             continue
         intervals = fit.intervals(LEVEL)
         words = [parameter_in_words(fit, exponent, *intervals[exponent]) for exponent in exponents]
@@ -98,12 +109,122 @@ def conventions(study: Study) -> Body:
     )
 
 
+def law_table(study: Study) -> pd.DataFrame:
+    """A row per convention and parameter; numbers as they are, with `identified` beside them."""
+    rows = []
+    for name in study.conventions:
+        with contextlib.suppress(Refusal):
+            fit = study.fit_under(name)
+            for parameter, (low, high) in fit.intervals(LEVEL).items():
+                known = {"value": fit.parameters[parameter], "low": low, "high": high}
+                said = {
+                    "identified": fit.identified(parameter),
+                    "doubt": fit.doubt(parameter),
+                    "data_hash": fit.data_hash,
+                }
+                rows.append({"convention": name, "law": fit.law.name, "parameter": parameter} | known | said)
+    if not rows:
+        raise Refusal("the law could not be fitted under any counting convention: train more rungs")
+    return pd.DataFrame(rows)
+
+
+# --- held-out rungs and transfer
+
+
+def held_out(study: Study) -> Body:
+    """The forecast of every held-out rung, its first score, and what naive baselines would have said."""
+    found = study.forecast
+    header = ["rung", "times largest C", "measured", "forecast", f"{LEVEL:.0%} interval", "error", "inside"]
+    header += ["carried on: error", "straight line: error", "beats both"]
+    lines = []
+    for row in found.rows:
+        width = row.high - row.low
+        cells = [f"N {short_number(row.N)}, D {short_number(row.D)}", f"{row.beyond:.3g}", f"{row.observed:.4f}"]
+        cells += [
+            rounded(row.predicted, width / 2),
+            span(row.low, row.high),
+            percent(row.error),
+            "yes" if row.inside else "no",
+        ]
+        cells += [percent(row.carried_error), percent(row.line_error), "yes" if row.beats_baselines else "no"]
+        lines.append(Line(cells, held_out=True))
+    declared = study.design.get("law", study.law.name)
+    notes = [
+        "Errors are forecast over measured, less one. Carried on: the loss of the fitted rung with the most compute. "
+        "Straight line: log loss against log C through the fitted frontier."
+    ]
+    if declared != study.law.name:
+        notes.append(
+            f"The law declared before training was {declared}; {study.law.name} was chosen for this page, afterwards."
+        )
+    return Body(notes, [Grid("Held-out rungs", header, lines)])
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:+.2g} %" if math.isfinite(share) else "none"
+
+
+def transfer(study: Study) -> Body:
+    """Per domain: the trend, slope and offset against the training text, and how the slope stands to one."""
+    found = list(study.transfers.values())
+    training = found[0].training
+    header = [
+        "domain",
+        "with compute",
+        "slope",
+        f"{LEVEL:.0%} interval",
+        "slope against one",
+        "mean gap",
+        "R²",
+        "remarks",
+    ]
+    lines = []
+    for domain in found:
+        line, (low, high) = domain.line, domain.line.slope_interval
+        slope, reach = rounded(line.slope, (high - low) / 2), span(low, high)
+        gap = rounded(line.gap, (line.gap_interval[1] - line.gap_interval[0]) / 2)
+        r2, words = f"{line.r2:.2f}", "; ".join(domain.status) or "none"
+        lines.append(Line([domain.domain, domain.trend, slope, reach, domain.verdict, gap, r2, words]))
+    return Body(
+        [
+            f"Rungs were trained on {training} alone and scored, untrained, on the validation text of the others; "
+            "all in bits per byte. A slope of one would be a constant offset (arXiv 2001.08361, figure 8); below one, "
+            "a gain on the training text brings a smaller one elsewhere.",
+            "A domain that does not fall with compute gets no law.",
+        ],
+        [Grid(f"Loss elsewhere = offset + slope x loss on {training}", header, lines)],
+    )
+
+
+def transfer_table(study: Study) -> pd.DataFrame:
+    """A row per domain, with the line's numbers."""
+    rows = []
+    for domain in study.transfers.values():
+        line = domain.line
+        known = {"slope": line.slope, "slope_low": line.slope_interval[0], "slope_high": line.slope_interval[1]}
+        known |= {"offset": line.offset, "gap": line.gap, "r2": line.r2, "rows": domain.rows}
+        rows.append({"domain": domain.domain, "trend": domain.trend, "verdict": domain.verdict} | known)
+    return pd.DataFrame(rows)
+
+
 # --- rungs
 
 
 def rungs(study: Study) -> Body:
     """Every finished rung, held-out ones marked."""
-    header = "shape,N,tokens,C,loss,± (score),training loss,seconds,tokens/s,held out,run".split(",")
+    header = [
+        "shape",
+        "N",
+        "tokens",
+        "C",
+        "loss",
+        "± (score)",
+        "training loss",
+        "seconds",
+        "tokens/s",
+        "held out",
+        "run",
+    ]
     lines = []
     for _, row in study.decayed.sort_values(["N", "D"]).iterrows():
         cells = [shape_name(row), short_number(row["N"]), short_number(row["D"]), power_of_ten(row["C"])]
@@ -125,7 +246,11 @@ def failures(study: Study) -> Body:
     rows = []
     for run in lost:
         spec, reason = run.spec, str((run.failure or {}).get("reason", "no reason was left"))
-        rows.append(Line([f"{spec.depth}x{spec.width}", short_number(spec.tokens), f"{spec.learning_rate:g}", reason, run.run_id]))
+        rows.append(
+            Line(
+                [f"{spec.depth}x{spec.width}", short_number(spec.tokens), f"{spec.learning_rate:g}", reason, run.run_id]
+            )
+        )
     grid = Grid("Failed rungs", ["shape", "tokens", "learning rate", "reason", "run"], rows)
     return Body([state], [grid] if rows else [])
 
@@ -136,7 +261,7 @@ def failures(study: Study) -> Body:
 def provenance(study: Study) -> Body:
     """Text, tokenizer, code and machines behind the rungs."""
     rows = study.decayed
-    facts = [
+    facts: list[tuple[str, pd.Series]] = [
         ("corpus", rows["corpus"]),
         ("tokenizer", rows["tokenizer"]),
         ("data hash", rows["data_hash"]),
@@ -150,7 +275,7 @@ def provenance(study: Study) -> Body:
     versions = {name: _list(pd.Series(found)) for name, found in _versions(rows["versions"]).items()}
     cells += [Line([f"version of {name}", found]) for name, found in versions.items()]
     cells += [Line(["machine", _list(pd.Series([run.done["device_name"] for run in study.runs if run.done]))])]
-    manifest = [Line([key, str(value)]) for key, value in _manifest(study).items()]
+    manifest = [Line([key, _fact(value)]) for key, value in _manifest(study).items()]
     grids = [Grid("Behind the finished rungs", ["fact", "value"], cells)]
     if manifest:
         grids.append(Grid("The training text", ["fact", "value"], manifest))
@@ -171,10 +296,16 @@ def _versions(column: pd.Series) -> dict[str, list[str]]:
     return found
 
 
+def _fact(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_fact(item)}" for key, item in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def _manifest(study: Study) -> dict[str, object]:
-    """What a rung's done.json says of its corpus, where it says it."""
-    facts = next((run.done["data"] for run in study.runs if run.done and "data" in run.done), {})
-    return {name: value for name, value in facts.items() if not isinstance(value, dict | list)}
+    """What the design recorded of each corpus when it was prepared, as `fact of corpus`."""
+    data: dict[str, dict[str, object]] = study.design.get("data", {})
+    return {f"{name} of {corpus}": value for corpus, facts in data.items() for name, value in facts.items()}
 
 
 def recreate(study: Study) -> Body:
@@ -183,3 +314,15 @@ def recreate(study: Study) -> Body:
     chosen = f" --law {study.law.name} --convention {study.convention}"
     command = f"python -m sweeps launch {name}    # trains what is missing\npython -m sweeps report {name}{chosen}"
     return Body(["From the repository root; a finished sweep trains nothing and only draws."], command=command)
+
+
+SECTIONS: dict[str, Section] = {
+    "law": Section("The law", law, ("size", "data", "residuals")),
+    "held-out": Section("Held out", held_out, ("forecast",)),
+    "conventions": Section("Counting conventions", conventions, ("exponents",)),
+    "transfer": Section("Zero-shot transfer", transfer, ("transfer_loss", "transfer_compute")),
+    "rungs": Section("Rungs", rungs, ("training",)),
+    "failures": Section("Failures", failures),
+    "provenance": Section("Data and provenance", provenance),
+    "recreate": Section("Make this page again", recreate),
+}

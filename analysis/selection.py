@@ -94,6 +94,8 @@ def select(law: Law, table: pd.DataFrame, phase: str | None = "decayed", held_ou
                 f"vary it, or fit a law without {name}"
             )
     loss_n = rows["loss"].to_numpy(np.float64)
+    if len(np.unique(loss_n)) < 2:
+        raise Refusal(f"every loss is {loss_n[0]:g}: nothing falls, so no law can be read; check the loss column")
     cluster_n = clusters_of(rows)
     digest = hashlib.sha256(",".join((*law.variables, "loss")).encode())
     for values in (*columns.values(), loss_n, cluster_n):

@@ -63,6 +63,26 @@ class Optimum:
     converged_r: np.ndarray
 
 
+@dataclass(frozen=True)
+class Derivatives:
+    """Objective, gradient, exact Hessian, and the Hessian of the quadratic that touches Huber's function from above."""
+
+    value_r: Array
+    gradient_rp: Array
+    hessian_rpp: Array
+    majorant_rpp: Array
+
+    def at(self, settings: np.ndarray) -> "Derivatives":
+        return Derivatives(
+            self.value_r[settings], self.gradient_rp[settings], self.hessian_rpp[settings], self.majorant_rpp[settings]
+        )
+
+    def replace(self, settings: np.ndarray, new: "Derivatives") -> None:
+        """Overwrites the chosen settings in place."""
+        self.value_r[settings], self.gradient_rp[settings] = new.value_r, new.gradient_rp
+        self.hessian_rpp[settings], self.majorant_rpp[settings] = new.hessian_rpp, new.majorant_rpp
+
+
 def value(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float) -> Array:
     """The objective at every setting."""
     count = len(problem.law.coefficients)
@@ -88,8 +108,8 @@ def _huber(residual_rn: Array, delta: float) -> Array:
     return np.where(size <= delta, 0.5 * residual_rn**2, delta * (size - 0.5 * delta))
 
 
-def derivatives(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float) -> tuple[Array, Array, Array]:
-    """Objective, gradient and exact Hessian at every setting."""
+def derivatives(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float) -> Derivatives:
+    """The objective at every setting with its exact derivatives."""
     count = len(problem.law.coefficients)
     basis = problem.law.basis(theta_rp[:, count:], problem.columns, True)
     coefficients_rk = theta_rp[:, :count]
@@ -98,22 +118,26 @@ def derivatives(problem: Problem, theta_rp: Array, weights_rn: Array, delta: flo
     exponent_rnx = np.einsum("rk,rnkx->rnx", coefficients_rk, basis.first_rnkx)
     jacobian_rnp = np.concatenate([basis.value_rnk, exponent_rnx], axis=-1)
 
-    inside_rn = np.abs(residual_rn) <= delta
+    distance_rn = np.abs(residual_rn)
     pull_rn = residual_rn if np.isinf(delta) else np.clip(residual_rn, -delta, delta)
-    curve_rn = inside_rn * slope_rn**2
+    curve_rn = (distance_rn <= delta) * slope_rn**2
     if problem.objective.logarithmic:
         curve_rn = curve_rn - pull_rn * slope_rn**2
     first_rn = weights_rn * pull_rn * slope_rn
     gradient_rp = (first_rn[:, None, :] @ jacobian_rnp)[:, 0]
-    weighted_rpn = np.swapaxes(jacobian_rnp * (weights_rn * curve_rn)[..., None], 1, 2)
-    hessian_rpp = weighted_rpn @ jacobian_rnp
+    turned_rpn = np.swapaxes(jacobian_rnp, 1, 2)
+    hessian_rpp = (turned_rpn * (weights_rn * curve_rn)[:, None, :]) @ jacobian_rnp
+    softened_rn = weights_rn * slope_rn**2 * (delta / np.maximum(distance_rn, delta) if np.isfinite(delta) else 1.0)
+    majorant_rpp = (turned_rpn * softened_rn[:, None, :]) @ jacobian_rnp
 
     settings, rows, _, exponents = basis.first_rnkx.shape
-    mixed_rkx = (first_rn[:, None, :] @ basis.first_rnkx.reshape(settings, rows, -1)).reshape(settings, count, exponents)
+    mixed_rkx = (first_rn[:, None, :] @ basis.first_rnkx.reshape(settings, rows, -1)).reshape(
+        settings, count, exponents
+    )
     hessian_rpp[:, :count, count:] += mixed_rkx
     hessian_rpp[:, count:, :count] += np.swapaxes(mixed_rkx, 1, 2)
     hessian_rpp[:, count:, count:] += (coefficients_rk[..., None, None] * basis.second(first_rn)).sum(axis=1)
-    return (weights_rn * _huber(residual_rn, delta)).sum(axis=1), gradient_rp, hessian_rpp
+    return Derivatives((weights_rn * _huber(residual_rn, delta)).sum(axis=1), gradient_rp, hessian_rpp, majorant_rpp)
 
 
 def residuals(problem: Problem, theta_p: Array) -> tuple[Array, Array]:
@@ -144,48 +168,52 @@ def polish(problem: Problem, theta_rp: Array, weights_rn: Array, deltas: tuple[f
 
 
 def _newton(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float) -> Optimum:
-    """Projected Newton with Levenberg damping on the scaled Hessian; settings leave the batch as they converge."""
+    """Projected, damped Newton; settings leave the batch as they converge."""
     low_p, high_p = problem.law.bounds
     theta_rp = np.clip(theta_rp, low_p, high_p)
-    value_r, gradient_rp, hessian_rpp = derivatives(problem, theta_rp, weights_rn, delta)
-    damping_r = np.full(len(theta_rp), 1e-3)
+    here = derivatives(problem, theta_rp, weights_rn, delta)
+    damping_r = np.full(len(theta_rp), 1e-2)
     norm_r, converged_r = np.full(len(theta_rp), np.inf), np.zeros(len(theta_rp), bool)
     active = np.arange(len(theta_rp))
     tiny_r = 1e-26 * weights_rn.sum(axis=1)  # the objective of a table without noise is rounding
     for _ in range(MAX_STEPS):
-        step_rp, decrement_r, norm_r[active] = _step(
-            theta_rp[active], gradient_rp[active], hessian_rpp[active], damping_r[active], low_p, high_p
-        )
-        converged_r[active] = decrement_r <= DECREMENT * value_r[active] + tiny_r[active]
+        held_rp = _held(theta_rp[active], here.at(active), low_p, high_p)
+        step_rp, decrement_r, norm_r[active] = _step(here.at(active), held_rp, damping_r[active])
+        converged_r[active] = decrement_r <= DECREMENT * here.value_r[active] + tiny_r[active]
         trial_rp = np.clip(theta_rp[active] + step_rp, low_p, high_p)
-        trial_r, trial_gradient_rp, trial_hessian_rpp = derivatives(problem, trial_rp, weights_rn[active], delta)
-        better_r = trial_r < value_r[active]
-        taken = active[better_r]
-        theta_rp[taken], value_r[taken] = trial_rp[better_r], trial_r[better_r]
-        gradient_rp[taken], hessian_rpp[taken] = trial_gradient_rp[better_r], trial_hessian_rpp[better_r]
+        trial = derivatives(problem, trial_rp, weights_rn[active], delta)
+        better_r = trial.value_r < here.value_r[active]
+        theta_rp[active[better_r]] = trial_rp[better_r]
+        here.replace(active[better_r], trial.at(better_r))
         damping_r[active] = np.clip(damping_r[active] * np.where(better_r, 0.1, 8.0), 1e-14, 1e12)
         active = active[~converged_r[active]]
         if not len(active):
             break
-    return Optimum(theta_rp, value_r, norm_r, converged_r)
+    return Optimum(theta_rp, here.value_r, norm_r, converged_r)
 
 
-def _step(
-    theta_rp: Array, gradient_rp: Array, hessian_rpp: Array, damping_r: Array, low_p: Array, high_p: Array
-) -> tuple[Array, Array, Array]:
-    """The damped step, the undamped Newton decrement and the scaled gradient norm over the free parameters."""
-    held_rp = ((theta_rp <= low_p) & (gradient_rp >= 0)) | ((theta_rp >= high_p) & (gradient_rp <= 0))
-    size_rp = np.abs(np.diagonal(hessian_rpp, axis1=1, axis2=2))
-    held_rp |= size_rp <= 1e-300  # the exponent of a term whose coefficient is nought moves nothing
+def _held(theta_rp: Array, here: Derivatives, low_p: Array, high_p: Array) -> np.ndarray:
+    """Parameters that may not move: pushed against a bound, or without effect (a power whose coefficient is nought)."""
+    outward_rp = ((theta_rp <= low_p) & (here.gradient_rp >= 0)) | ((theta_rp >= high_p) & (here.gradient_rp <= 0))
+    return outward_rp | (np.diagonal(here.majorant_rpp, axis1=1, axis2=2) <= 1e-300)
+
+
+def _step(here: Derivatives, held_rp: np.ndarray, damping_r: Array) -> tuple[Array, Array, Array]:
+    """The damped step, what it promises at most (Newton decrement), and the scaled gradient norm.
+
+    The Hessian is damped by the majorant: far out, where Huber's function is straight, the Hessian has no curvature.
+    """
+    size_rp = np.diagonal(here.majorant_rpp, axis1=1, axis2=2)
     scale_rp = np.where(held_rp, 0.0, 1 / np.sqrt(np.where(held_rp, 1.0, size_rp)))
-    scaled_rpp = hessian_rpp * scale_rp[:, :, None] * scale_rp[:, None, :]
-    scaled_rpp += np.eye(theta_rp.shape[1]) * held_rp[:, None, :]
-    slope_rp = gradient_rp * scale_rp
-    eigen_rp, vectors_rpp = np.linalg.eigh(scaled_rpp)
-    size_rp = np.maximum(np.abs(eigen_rp), 1e-12)
+    damped_rpp = here.hessian_rpp + damping_r[:, None, None] * here.majorant_rpp
+    damped_rpp = damped_rpp * scale_rp[:, :, None] * scale_rp[:, None, :]
+    damped_rpp += np.eye(held_rp.shape[1]) * held_rp[:, None, :]
+    slope_rp = here.gradient_rp * scale_rp
+    eigen_rp, vectors_rpp = np.linalg.eigh(damped_rpp)
     along_rp = (slope_rp[:, None, :] @ vectors_rpp)[:, 0]
-    decrement_r = 0.5 * (along_rp**2 / size_rp).sum(axis=1)
-    step_rp = -(vectors_rpp @ (along_rp / (size_rp + damping_r[:, None]))[..., None])[..., 0] * scale_rp
+    size_rp = np.maximum(np.abs(eigen_rp), 1e-13)
+    decrement_r = 0.5 * (1 + damping_r) * (along_rp**2 / size_rp).sum(axis=1)
+    step_rp = -(vectors_rpp @ (along_rp / size_rp)[..., None])[..., 0] * scale_rp
     return step_rp, decrement_r, np.sqrt((slope_rp**2).sum(axis=1))
 
 
@@ -263,7 +291,8 @@ def solve_nonnegative(gram: Array, target: Array) -> tuple[Array, Array]:
     gram, target = gram.reshape(terms, terms, -1), target.reshape(terms, -1)
     solution, gain = _solve_on(gram, target, np.ones(terms, bool))
     open_cases = np.flatnonzero((solution < 0).any(axis=0))
-    gain[open_cases] = -np.inf
+    solution[:, open_cases] = 0.0
+    gain[open_cases] = 0.0
     for number in range(1, 2**terms - 1):
         support = np.array([number >> i & 1 for i in range(terms)], bool)
         trial, trial_gain = _solve_on(gram[..., open_cases], target[:, open_cases], support)

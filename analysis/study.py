@@ -10,15 +10,17 @@ import pandas as pd
 from analysis.conventions import CONVENTIONS, add_counts
 from analysis.fit import Fit, fit
 from analysis.forecast import Forecast, forecast
-from analysis.laws import LAWS, Law
+from analysis.laws import LAWS
+from analysis.laws.law import Law
 from analysis.selection import usable
 from analysis.table import load
 from analysis.transfer import Transfer, transfer
-from analysis.wording import rounded
+from analysis.wording import rounded, span
 from harness.record import Run, read_runs, read_sweep
 from harness.refusal import Refusal, pick
 
 LEVEL = 0.90
+MOST_LINE_REPLICATES = 400  # a straight line settles sooner than a law
 IMPORTED = "given"  # the convention of tables that came without parts
 
 
@@ -62,7 +64,7 @@ class Study:
     @cached_property
     def decayed(self) -> pd.DataFrame:
         """Finished rungs; refused where there are none."""
-        rows, _ = usable(self.table, ("N", "D", "C", "loss"))
+        rows, _ = usable(self.table, ("N", "D", "C", "loss"), held_out=True)
         if rows.empty:
             raise Refusal(f"{self.root} has no finished rung with a loss: launch the sweep, then ask again")
         return rows
@@ -83,14 +85,6 @@ class Study:
     def exponents(self) -> list[str]:
         return [exponent.name for exponent in self.law.exponents]
 
-    @property
-    def home(self) -> str:
-        """The corpus that the rungs were trained on; refused where there are several."""
-        corpora = sorted(self.decayed["corpus"].unique())
-        if len(corpora) > 1:
-            raise Refusal(f"rungs were trained on {', '.join(corpora)}: transfer is read for one corpus; split the sweep")
-        return str(corpora[0])
-
     @cached_property
     def _fits(self) -> dict[str, Fit | Refusal]:
         return {}
@@ -100,7 +94,7 @@ class Study:
         if convention not in self._fits:
             counted = add_counts(self.raw, convention)
             try:
-                self._fits[convention] = fit(self.law, counted[~counted["held_out"]], bootstrap=self.bootstrap)
+                self._fits[convention] = fit(self.law, counted, bootstrap=self.bootstrap)
             except Refusal as refusal:
                 self._fits[convention] = refusal
         known = self._fits[convention]
@@ -114,19 +108,17 @@ class Study:
 
     @cached_property
     def forecast(self) -> Forecast:
-        """The held-out rungs as the fitted ones foretell them."""
-        if self.held_out.empty:
-            raise Refusal("no held-out rung is finished: declare one in the sweep (held_out=...) and launch it")
-        return forecast(self.law, self.table)
+        """The held-out rungs as the fitted ones foretell them; refused where none is finished."""
+        return forecast(self.law, self.table, LEVEL, bootstrap=self.bootstrap)
 
     @cached_property
     def transfers(self) -> dict[str, Transfer]:
-        """Domain -> how loss there follows the training text; refused where no other domain was scored."""
-        return transfer(self.table)
+        """Domain by domain, how loss there follows the training text; refused where no other domain was scored."""
+        return transfer(self.table, level=LEVEL, bootstrap=min(self.bootstrap, MOST_LINE_REPLICATES))
 
 
 def law_in_words(study: Study) -> dict[str, str]:
-    """Parameter -> value and interval; where the data do not identify it, that, and never a number of false precision."""
+    """Parameter -> value and interval; where the data do not identify it, that, and no number."""
     known = study.fit
     intervals = known.intervals(LEVEL)
     return {name: parameter_in_words(known, name, *intervals[name]) for name in known.law.parameters}
@@ -135,4 +127,4 @@ def law_in_words(study: Study) -> dict[str, str]:
 def parameter_in_words(known: Fit, name: str, low: float, high: float) -> str:
     if not known.identified(name):
         return f"not identified: {known.doubt(name)}"
-    return f"{rounded(known.parameters[name], (high - low) / 2)} ({rounded(low, high - low)} to {rounded(high, high - low)})"
+    return f"{rounded(known.parameters[name], (high - low) / 2)} ({span(low, high)})"

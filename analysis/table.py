@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,8 @@ SCHEMA: dict[str, str] = {
     "loss_stderr": "float64",
 }
 
-SPEC_COLUMNS = (
-    "seed parent variant depth width heads context vocab_size corpus tokenizer unique_tokens batch_tokens schedule "
-    "learning_rate"
-).split()
+SPEC_COLUMNS = ["seed", "parent", "variant", "depth", "width", "heads", "context", "vocab_size", "corpus", "tokenizer"]
+SPEC_COLUMNS += ["unique_tokens", "batch_tokens", "schedule", "learning_rate"]
 PART_COLUMNS = [name for name in SCHEMA if name.startswith(("params_", "flops_"))]
 
 # What people call the columns of their own tables, in lower case.
@@ -107,15 +105,19 @@ def _rows(run: Run, sweep: str, held_out: bool) -> Iterable[dict[str, Any]]:
     same |= {name: getattr(parts, name) for name in PART_COLUMNS}
     own = f"lm_{spec.corpus}/nll"
     for point in run.points:
-        yield same | point.scores | {
-            "tokens": point.tokens,
-            "epochs": point.tokens / spec.unique_tokens,
-            "phase": point.phase,
-            "seconds": point.seconds,
-            "train_loss": point.train_loss,
-            "loss": point.scores.get(own),
-            "loss_stderr": point.scores.get(f"{own}_stderr"),
-        }
+        yield (
+            same
+            | point.scores
+            | {
+                "tokens": point.tokens,
+                "epochs": point.tokens / spec.unique_tokens,
+                "phase": point.phase,
+                "seconds": point.seconds,
+                "train_loss": point.train_loss,
+                "loss": point.scores.get(own),
+                "loss_stderr": point.scores.get(f"{own}_stderr"),
+            }
+        )
 
 
 def _refuse_mixed_data(root: Path, runs: Iterable[Run]) -> None:
@@ -128,13 +130,13 @@ def _refuse_mixed_data(root: Path, runs: Iterable[Run]) -> None:
         seen_hash, seen_run = first.setdefault(key, (digest, run.run_id))
         if digest != seen_hash:
             raise Refusal(
-                f"{root}: run {run.run_id} was trained on {key[0]} data {digest[:12]}, run {seen_run} on {seen_hash[:12]}: "
+                f"{root}: run {run.run_id} read {key[0]} data {digest[:12]}, run {seen_run} {seen_hash[:12]}: "
                 "one sweep has one data set per corpus; move one side's run folders to a sweep of its own"
             )
 
 
 def read(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """A run table from someone's own csv, parquet or jsonl: `params_given`, `tokens`, `loss`, and all else as it stands.
+    """A run table from someone's own csv, parquet or jsonl: `params_given`, `tokens`, `loss` and all else.
 
     `columns` maps our names to theirs, for names that `ALIASES` does not know. Tokens that are not given are
     flops_given / (6 params_given). Without a `trunk_id` column every row is its own cluster.
@@ -154,10 +156,14 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
     if "tokens" not in table:
         table["tokens"] = table["flops_given"] / (6 * table["params_given"])
     rows = [f"row{i}" for i in range(len(table))]
-    defaults = {"sweep": path.stem, "run_id": rows, "held_out": False, "phase": "decayed", "loss_stderr": np.nan}
-    for name, value in defaults.items():
-        if name not in table:
-            table[name] = value
+    defaults: dict[str, Any] = {
+        "sweep": path.stem,
+        "run_id": rows,
+        "held_out": False,
+        "phase": "decayed",
+        "loss_stderr": np.nan,
+    }
+    table = table.assign(**{name: value for name, value in defaults.items() if name not in table})
     if "trunk_id" not in table:
         table["trunk_id"] = table["run_id"]
     texts = {name: "str" for name, dtype in SCHEMA.items() if dtype == "str" and name in table}
@@ -166,8 +172,8 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    readers = {
-        ".csv": pd.read_csv,
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
+        ".csv": lambda file: pd.read_csv(file),
         ".parquet": pd.read_parquet,
         ".jsonl": lambda file: pd.read_json(file, lines=True),
     }
@@ -185,7 +191,9 @@ def _read_file(path: Path) -> pd.DataFrame:
 def _rename(table: pd.DataFrame, columns: dict[str, str], path: Path) -> pd.DataFrame:
     for ours, theirs in columns.items():
         if theirs not in table:
-            raise Refusal(f"{path} has no column {theirs!r} (wanted for {ours}): {nearest(theirs, map(str, table.columns))}")
+            raise Refusal(
+                f"{path} has no column {theirs!r} (wanted for {ours}): {nearest(theirs, map(str, table.columns))}"
+            )
     by_lower = {str(name).strip().lower(): name for name in reversed(table.columns)}
     for ours, names in ALIASES.items():
         found = [by_lower[name] for name in names if name in by_lower and by_lower[name] not in columns.values()]

@@ -32,6 +32,11 @@ def rounded(value: float, uncertainty: float) -> str:
     return f"{value:.{digits}f}"
 
 
+def span(low: float, high: float) -> str:
+    """An interval's ends, with two digits of its half width."""
+    return f"{rounded(low, (high - low) / 2)} to {rounded(high, (high - low) / 2)}"
+
+
 def with_error(value: float, error: float, sign: str = "") -> str:
     """Two digits of the error, and the value to the same place."""
     if math.isnan(error) or error <= 0:

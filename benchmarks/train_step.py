@@ -57,7 +57,8 @@ class PlainBlock(nn.Module):
         q_bhtc, k_bhtc, v_bhtc = (part.view(batch, context, self.heads, -1).transpose(1, 2) for part in parts)
         y_bhtc = F.scaled_dot_product_attention(q_bhtc, k_bhtc, v_bhtc, is_causal=True)
         x_btd = x_btd + self.projection(y_bhtc.transpose(1, 2).reshape(batch, context, width))
-        return x_btd + self.mlp(self.norm_2(x_btd))
+        y_btd: Tensor = x_btd + self.mlp(self.norm_2(x_btd))
+        return y_btd
 
 
 class PlainGPT(nn.Module):
@@ -91,7 +92,7 @@ def make_step(
     targets_bt = tokens_bt.roll(-1, dims=1)
 
     def step() -> None:
-        loss(tokens_bt, targets_bt).backward()
+        loss(tokens_bt, targets_bt).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

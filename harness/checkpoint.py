@@ -40,7 +40,8 @@ def load(path: Path) -> State | None:
         if hashlib.sha256(payload).digest() != digest:
             continue
         try:
-            return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            state: State = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            return state
         except (RuntimeError, pickle.UnpicklingError):
             continue
     return None

@@ -39,9 +39,7 @@ class Parts:
 
     @property
     def params(self) -> int:
-        return (
-            self.params_embedding + self.params_position + self.params_block + self.params_norm + self.params_head
-        )
+        return self.params_embedding + self.params_position + self.params_block + self.params_norm + self.params_head
 
     @property
     def flops(self) -> int:

@@ -6,6 +6,7 @@ Shapes: b windows of a batch, t tokens of a window.
 import fcntl
 import hashlib
 import json
+import mmap
 import os
 import shutil
 from collections.abc import Iterator
@@ -45,7 +46,11 @@ class Dataset:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / "manifest.json").read_text(encoding="utf-8")))
+        path = self.folder / "manifest.json"
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise Refusal(f"{path} does not read ({error}): delete {self.folder} to rebuild it") from None
 
     @property
     def data_hash(self) -> str:
@@ -95,7 +100,9 @@ class Dataset:
         path, tokens = self.folder / f"{side}.bin", self.manifest[side]["tokens"]
         array: Tokens = np.memmap(path, dtype=np.dtype(self.manifest["dtype"]), mode="r")
         if len(array) != tokens:
-            raise Refusal(f"{path} holds {len(array)} tokens and its manifest says {tokens}: delete {self.folder}")
+            raise Refusal(
+                f"{path} holds {len(array)} tokens and its manifest says {tokens}: delete {self.folder} to rebuild it"
+            )
         return array
 
 
@@ -150,9 +157,8 @@ def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, t
         with read_scratch(scratch) as text:
             texts = (text[span.start : span.end].decode() for span in split.train)
             tokenizer = teacher.tokenizer if teacher else build_tokenizer(tokenizer_name, texts, vocab_size)
-            digest = hashlib.sha256(tokenizer.hash.encode())
             sides = {
-                side: _write_side(workshop, side, spans, text, tokenizer, digest)
+                side: _write_side(workshop, side, spans, text, tokenizer)
                 for side, spans in (("train", split.train), ("val", split.val))
             }
         scratch.unlink()
@@ -171,7 +177,7 @@ def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, t
             **sides,
             "dropped": {"duplicates": split.duplicates, "empty": split.empty},
             "split_rule": RULE,
-            "data_hash": digest.hexdigest(),
+            "data_hash": _data_hash(workshop, tokenizer),
         }
         np.save(workshop / "token_bytes.npy", tokenizer.token_bytes)
         (workshop / "tokenizer.json").write_text(tokenizer.definition, encoding="utf-8")
@@ -181,9 +187,7 @@ def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, t
         shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _write_side(
-    workshop: Path, side: str, spans: list[Span], text: Any, tokenizer: Tokenizer, digest: Any
-) -> dict[str, int]:
+def _write_side(workshop: Path, side: str, spans: list[Span], text: mmap.mmap, tokenizer: Tokenizer) -> dict[str, int]:
     """Documents one after the other, each closed by the end of text; returns what was written, in numbers."""
     dtype = _dtype(tokenizer.vocab_size)
     offsets = np.zeros(len(spans) + 1, np.int64)
@@ -191,13 +195,19 @@ def _write_side(
     with (workshop / f"{side}.bin").open("wb") as output:
         for number, span in enumerate(spans):
             ids = tokenizer.encode(text[span.start : span.end].decode())
-            packed = np.append(ids, tokenizer.end_of_text).astype(dtype).tobytes()
-            output.write(packed)
-            digest.update(packed)
+            output.write(np.append(ids, tokenizer.end_of_text).astype(dtype).tobytes())
             offsets[number + 1] = offsets[number] + len(ids) + 1
             text_bytes += span.end - span.start
     np.save(workshop / f"{side}_offsets.npy", offsets)
     return {"documents": len(spans), "tokens": int(offsets[-1]), "bytes": text_bytes}
+
+
+def _data_hash(folder: Path, tokenizer: Tokenizer) -> str:
+    whole = hashlib.sha256(tokenizer.hash.encode())
+    for side in ("train", "val"):
+        with (folder / f"{side}.bin").open("rb") as tokens:
+            whole.update(hashlib.file_digest(tokens, "sha256").digest())
+    return whole.hexdigest()
 
 
 def _commit(workshop: Path, folder: Path) -> None:
@@ -255,7 +265,7 @@ def _permutation(count: int, key: tuple[int, int]) -> Integers:
 
 
 def batch(tokens: Tokens, windows: Integers, context: int) -> Integers:
-    """Inputs and shifted targets, [b, context + 1]; fastest where `tokens` lies in memory."""
+    """Inputs and shifted targets, [b, context + 1]."""
     gathered: Integers = tokens[windows[:, None] * context + np.arange(context + 1)].astype(np.int64)
     return gathered
 

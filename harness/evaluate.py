@@ -40,7 +40,7 @@ def language_modelling(model: LanguageModel, windows: EvalWindows, device: str) 
 
 
 def clustered_ratio(sum_d: np.ndarray, weight_d: np.ndarray) -> tuple[float, float]:
-    """sum/weight over documents d and its linearised standard error with documents as clusters; NaN from one document."""
+    """sum/weight over documents d, and its linearised standard error with documents as clusters (NaN for one)."""
     seen = weight_d > 0
     sum_d, weight_d = sum_d[seen], weight_d[seen]
     ratio = float(sum_d.sum() / weight_d.sum())

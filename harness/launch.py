@@ -1,6 +1,6 @@
 """Runs a laid-out sweep: owns its Optuna study, keeps workers alive, and tells the study what they leave.
 
-The run folders are the truth and the queue; the study is what dashboards show, and is rebuilt from the folders when lost.
+The run folders are the truth and the queue; the study is what dashboards show, rebuilt from the folders when lost.
 """
 
 import contextlib
@@ -72,8 +72,8 @@ class Study:
             if run.done is None:
                 self.study.enqueue_trial(self._parameters(run.spec), user_attrs=self._attributes(run))
         for _ in [run for run in missing if run.done is None]:
-            trial = self.study.ask(self.distributions)
-            self.open[trial.user_attrs["run_id"]] = trial
+            asked = self.study.ask(self.distributions)
+            self.open[asked.user_attrs["run_id"]] = asked
 
     def _reopened(self, trial: FrozenTrial) -> Trial:
         # Optuna has no public way back from a stored trial to one that takes reports.

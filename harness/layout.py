@@ -1,4 +1,4 @@
-"""Freezes a sweep's design in its results folder and asks for every rung, once the data and the folder are seen to fit."""
+"""Freezes a sweep's design in its results folder and asks for every rung, once data and folder are seen to fit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,8 @@ from harness.refusal import Refusal
 from harness.sweep import Rung, Sweep
 from harness.tasks import find_task
 
-MANIFEST_FACTS = (
-    ("source", "version", "licence", "tokenizer", "tokenizer_hash", "vocab_size")
-    + ("train", "val", "dropped", "split_rule", "data_hash")
-)
+MANIFEST_FACTS = ("source", "version", "licence", "tokenizer", "tokenizer_hash", "vocab_size")
+MANIFEST_FACTS += ("train", "val", "dropped", "split_rule", "data_hash")
 
 
 def lay_out(sweep: Sweep, rungs: Sequence[Rung], root: Path, cache: Path) -> None:
@@ -60,7 +58,9 @@ def _refuse_another(design: Json, root: Path) -> None:
             raise Refusal(f"rung {rung['run_id']} in {root} was laid out as held_out={rung['held_out']}: {cure}")
     for field in ("law", "convention"):
         if design[field] != frozen[field]:
-            raise Refusal(f"{field}={design[field]!r} in {root} was frozen as {frozen[field]!r} before training: {cure}")
+            raise Refusal(
+                f"{field}={design[field]!r} in {root} was frozen as {frozen[field]!r} before training: {cure}"
+            )
     for key, facts in design["data"].items():
         if key in frozen["data"] and frozen["data"][key]["data_hash"] != facts["data_hash"]:
             raise Refusal(

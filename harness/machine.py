@@ -74,7 +74,7 @@ def device_name(device: str) -> str:
 
 @functools.cache
 def peak_flops(device: str, precision: str) -> float:
-    """FLOP/s that MFU is counted against: a GPU's data sheet, else a matrix product timed here on this process's threads."""
+    """FLOP/s that MFU is counted against: a GPU's data sheet, else a matrix product timed on this process's threads."""
     import torch
 
     if device == "cuda":

@@ -52,9 +52,7 @@ def read_progress(root: Path) -> Progress:
         if beat and _alive(folder, beat):
             tokens = max(0, tokens - beat["step"] * trunk[0].batch_tokens)
             if beat["run_id"] in pending:
-                running.append(
-                    Running(pending[beat["run_id"]], beat["step"], beat["phase"], beat["tokens_per_second"])
-                )
+                running.append(Running(pending[beat["run_id"]], beat["step"], beat["phase"], beat["tokens_per_second"]))
         left.append(scale * step_seconds(trunk[0]) * tokens / trunk[0].batch_tokens)
     total_seconds = sum(
         scale * step_seconds(trunk[0]) * trunk_tokens(trunk) / trunk[0].batch_tokens

@@ -91,7 +91,8 @@ def _staged(path: Path, content: bytes) -> Path:
 def read_json(path: Path) -> Json | None:
     """The object in the file, or None where there is none (or one that a crash of the disk tore)."""
     try:
-        return json.loads(path.read_text())
+        value: Json = json.loads(path.read_text())
+        return value
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return None
 
@@ -115,10 +116,14 @@ def read_run(folder: Path) -> Run:
     """The run in this folder; refuses a spec.json that does not hash to the folder's name."""
     fields = read_json(folder / "spec.json")
     if fields is None:
-        raise Refusal(f"{folder} holds no readable spec.json, so it is no run: name a folder under results/<sweep>/runs")
+        raise Refusal(
+            f"{folder} holds no readable spec.json, so it is no run: name a folder under results/<sweep>/runs"
+        )
     spec = make_spec(fields)
     if spec.run_id != folder.name:
-        raise Refusal(f"{folder}/spec.json hashes to {spec.run_id}, not to its folder's name: it was edited; restore it")
+        raise Refusal(
+            f"{folder}/spec.json hashes to {spec.run_id}, not to its folder's name: it was edited; restore it"
+        )
     return Run(folder, spec, read_points(folder), read_json(folder / "done.json"), read_json(folder / "failed.json"))
 
 

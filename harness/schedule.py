@@ -6,9 +6,9 @@ from harness.spec import Spec
 
 
 def learning_rate(spec: Spec, step: int) -> float:
-    """Rate of the step that starts after `step` steps: linear warm-up, then constant and 1-sqrt cool-down, or cosine to a tenth.
+    """Rate of the step after `step` steps: linear warm-up, then constant and 1-sqrt cool-down, or cosine to a tenth.
 
-    Up to `spec.branch_step` a warmup-stable-decay rate does not depend on the budget, which is what lets rungs share a trunk.
+    Up to `spec.branch_step` a warmup-stable-decay rate knows no budget, which is what lets rungs share a trunk.
     """
     if step < spec.warmup_steps:
         return spec.learning_rate * (step + 1) / spec.warmup_steps

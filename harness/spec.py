@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from harness.counts import check_shape
 from harness.refusal import Refusal, nearest
 
-SCHEMA_VERSION = 1
-
 FIRST_EVAL_STEP = 64
 
 TOKENIZER_VOCABULARY = {"bytes": 256, "gpt2": 50_257}  # "bpe" is trained to whatever size the spec says
@@ -24,7 +22,7 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     seed: int = Field(0, ge=0)  # initialisation and data order both
     parent: str | None = None  # run_id of the run whose weights this one starts from
 

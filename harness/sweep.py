@@ -35,7 +35,7 @@ class Sweep:
     base: Mapping[str, Any]
     axes: Sequence[Axis]
     held_out: Sequence[Axis] = ()
-    where: Callable[[Fields], bool] = lambda fields: True
+    where: Callable[[Fields], bool] = lambda fields: True  # which points of the axes are wanted
     tasks: Sequence[str] = ()  # scored at the end of every rung; the run's own corpus always is
     law: str = "chinchilla"  # the one the held-out forecast is made with, declared before any rung is trained
     convention: str = "chinchilla"
@@ -43,8 +43,8 @@ class Sweep:
 
     def rungs(self, resolve: Resolve) -> list[Rung]:
         """Every rung, once, held-out ones last; refuses an unknown field and a held-out rung inside a fitted trunk."""
-        fitted = self._layout(self.axes, resolve)
-        held_out = self._layout(self.held_out, resolve) if self.held_out else []
+        fitted = self._layout(self.axes, resolve, self.where)
+        held_out = self._layout(self.held_out, resolve, lambda fields: True) if self.held_out else []
         shared = {spec.trunk_id for spec in fitted} & {spec.trunk_id for spec in held_out}
         if shared:
             raise Refusal(
@@ -55,7 +55,7 @@ class Sweep:
             raise Refusal(f"sweep {self.name!r} has no rungs left: its `where` or --set removes all; loosen one")
         return [Rung(spec, False) for spec in fitted] + [Rung(spec, True) for spec in held_out]
 
-    def _layout(self, axes: Sequence[Axis], resolve: Resolve) -> list[Spec]:
+    def _layout(self, axes: Sequence[Axis], resolve: Resolve, where: Callable[[Fields], bool]) -> list[Spec]:
         overrides = [over(name, *values) for name, values in self.overrides.items()]
         specs: dict[str, Spec] = {}
         for point in itertools.product(*axes, *overrides):
@@ -64,14 +64,14 @@ class Sweep:
                 fields |= part
             known = {name: value for name, value in fields.items() if not callable(value)}
             fields = {name: value(known) if callable(value) else value for name, value in fields.items()}
-            if self.where(fields):
+            if where(fields):
                 spec = make_spec(resolve(fields))
                 specs[spec.run_id] = spec
         return list(specs.values())
 
 
 def over(names: str, *values: Any) -> list[Fields]:
-    """An axis: `over("tokens", 1_024, 2_048)`, or several fields that move together: `over("depth width", (1, 16), (2, 32))`."""
+    """An axis, `over("tokens", 1_024, 2_048)`, or fields moving together, `over("depth width", (1, 16), (2, 32))`."""
     columns = names.split()
     rows = [value if len(columns) > 1 else (value,) for value in values]
     return [dict(zip(columns, row, strict=True)) for row in rows]
@@ -84,7 +84,8 @@ def find_sweep(name: str, folder: Path) -> Sweep:
     if not path.is_file():
         raise Refusal(f"no sweep is called {name!r}: name one of sweeps/ or a .py file; {nearest(name, known)}")
     module_spec = importlib.util.spec_from_file_location(f"sweep_{path.stem}", path)
-    assert module_spec is not None and module_spec.loader is not None
+    assert module_spec is not None
+    assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     try:
         module_spec.loader.exec_module(module)

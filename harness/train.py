@@ -87,7 +87,9 @@ class Segment(L.Callback):
         self.trunk, self.spec, self.saved_at = trunk, spec, saved_at
         self.saved = self.beaten = time.monotonic()
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         self.batch_started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -109,7 +111,7 @@ class Segment(L.Callback):
 
 
 class Trunk:
-    """One shape trained once; at each budget a cool-down branches off, is measured, and training goes on from before it."""
+    """One shape trained once; at each budget a cool-down branches off, is measured and left, and the trunk goes on."""
 
     def __init__(
         self, root: Path, specs: Sequence[Spec], tasks: Sequence[str], cache: Path, stop: threading.Event
@@ -230,7 +232,9 @@ class Trunk:
         if loss >= math.log(spec.vocab_size):
             raise Diverged(f"final loss {loss:.3f} is no better than guessing among {spec.vocab_size} tokens")
         folder = record.run_folder(self.root, spec.run_id)
-        points = [p for p in record.read_points(self.folder) if p.step in spec.eval_steps and p.step <= spec.branch_step]
+        points = [
+            p for p in record.read_points(self.folder) if p.step in spec.eval_steps and p.step <= spec.branch_step
+        ]
         rate = spec.tokens / self.seconds
         with contextlib.suppress(FileNotFoundError):
             (folder / "failed.json").unlink()

@@ -43,7 +43,7 @@ def work(root: Path, cache: Path, only: str | None = None, parent: int | None = 
 
 
 def _train(root: Path, rungs: Sequence[Spec], tasks: Sequence[str], cache: Path, stop: threading.Event) -> bool:
-    """Whether every rung of the trunk stands afterwards; an error fails what is left of it and spares the other trunks."""
+    """Whether no rung of the trunk failed; an error fails what is left of it and spares the other trunks."""
     from harness.train import Preempted, Trunk
 
     try:

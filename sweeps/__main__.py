@@ -46,15 +46,18 @@ def launch(arguments: argparse.Namespace) -> int:
                 forgive(run.folder)
     workers = _workers(arguments, rungs)
     with _show.live(sweep.name, workers) as show:
-        code = launching.launch(root, cache, workers, show, arguments.on, arguments.storage)
-    return code
+        return launching.launch(root, cache, workers, show, arguments.on, arguments.storage)
 
 
 def status(arguments: argparse.Namespace) -> int:
     from harness.progress import read_progress
     from sweeps import _show
 
-    roots = [_existing(arguments)] if arguments.sweep else sorted(p.parent for p in _results(arguments).glob("*/sweep.json"))
+    roots = (
+        [_existing(arguments)]
+        if arguments.sweep
+        else sorted(p.parent for p in _results(arguments).glob("*/sweep.json"))
+    )
     found = {root.name: read_progress(root) for root in roots}
     _print(arguments, {name: _show.progress_json(p) for name, p in found.items()}, lambda: _show.status(found))
     return 0
@@ -72,13 +75,85 @@ def dashboard(arguments: argparse.Namespace) -> int:
 
     journal = _existing(arguments) / "optuna.journal"
     if importlib.util.find_spec("optuna_dashboard") is None:
-        raise Refusal("the dashboard is an extra that is not installed: run `pip install -e '.[dashboard]' -c constraints.txt`")
+        raise Refusal(
+            "the dashboard is an extra that is not installed: run `pip install -e '.[dashboard]' -c constraints.txt`"
+        )
     if not journal.exists():
         raise Refusal(f"{journal} does not exist: launch the sweep first")
     return subprocess.run(["optuna-dashboard", str(journal.absolute())], check=False).returncode
 
 
+# --- fit, report, compare
+
+
+def fit(arguments: argparse.Namespace) -> int:
+    from analysis.conventions import add_counts
+    from analysis.fit import fit as fit_table
+    from analysis.study import Study
+    from analysis.table import read
+    from sweeps import _show
+
+    path = Path(arguments.sweep)
+    if path.is_file() and path.suffix != ".py":
+        convention = arguments.convention or "given"
+        table = add_counts(read(path, dict(_column(text) for text in arguments.columns)), convention)
+        known = fit_table(arguments.law or "chinchilla", table, bootstrap=arguments.bootstrap)
+    else:
+        study = Study(_existing(arguments), arguments.law, arguments.convention, arguments.bootstrap)
+        known, convention = study.fit, study.convention
+    _print(arguments, known.to_json() | {"convention": convention}, lambda: _show.fit(known, convention))
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    from analysis.report import write_report
+
+    root = _existing(arguments)
+    out = Path(arguments.out) if arguments.out else root / "report"
+    page = write_report(root, out, arguments.law, arguments.convention, arguments.bootstrap)
+    _print(arguments, {"report": str(page)}, lambda: print(f"report: {page}"))
+    return 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    from analysis.compare import compare as compare_folders
+
+    sides = [_run_or_sweep(arguments, name) for name in arguments.sides]
+    if len(sides) < 2:
+        raise Refusal(f"compare {arguments.sides[0]!r} with what? Name two or more runs, or two or more sweeps")
+    comparison = compare_folders(*sides, out=Path(arguments.out) if arguments.out else None)
+    print(comparison.to_json() if arguments.json else comparison)
+    return 0
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """The main job, small: plan, launch, fit, report."""
+    words = ["demo", "--results", str(_results(arguments)), *(["--cache", arguments.cache] if arguments.cache else [])]
+    workers = ["--workers", str(arguments.workers)] if arguments.workers else []
+    stages = ["plan", *workers], ["launch", *workers], ["fit"], ["report"]
+    return next((code for stage, *more in stages if (code := main([stage, *words, *more]))), 0)
+
+
 # --- what the arguments mean
+
+
+def _column(text: str) -> tuple[str, str]:
+    ours, sign, theirs = text.partition("=")
+    if not sign or not theirs:
+        raise Refusal(f"--columns {text!r} is not NAME=COLUMN: write for instance --columns params='Model Size'")
+    return ours, theirs
+
+
+def _run_or_sweep(arguments: argparse.Namespace, name: str) -> Path:
+    """The folder of a run or of a sweep, by path, by sweep name, or by run id (its beginning is enough)."""
+    for folder in (Path(name), _results(arguments) / name):
+        if (folder / "sweep.json").is_file() or (folder / "spec.json").is_file():
+            return folder
+    found = sorted(_results(arguments).glob(f"*/runs/{name}*")) if name.isalnum() else []
+    if len({folder.name for folder in found}) == 1:
+        return found[0]
+    rule = f"{len(found)} runs begin so: write more of it" if found else "name a run id, a sweep, or the folder of one"
+    raise Refusal(f"no single run or sweep is called {name!r} under {_results(arguments)}: {rule}")
 
 
 def _design(arguments: argparse.Namespace) -> tuple[Sweep, list[Rung]]:
@@ -159,7 +234,9 @@ def parser() -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
         made.set_defaults(run_command=run)
         made.add_argument("--results", metavar="DIR", help="where results folders lie (default: results/)")
-        made.add_argument("--cache", metavar="DIR", help="where token files lie (default: $SCALELAW_CACHE, ~/.cache/scalelaw)")
+        made.add_argument(
+            "--cache", metavar="DIR", help="where token files lie (default: $SCALELAW_CACHE, ~/.cache/scalelaw)"
+        )
         made.add_argument("--json", action="store_true", help="machine-readable output")
         return made
 
@@ -182,6 +259,29 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("sweep", metavar="SWEEP")
     made.add_argument("--run", metavar="RUN_ID", help="train this rung only")
     made.add_argument("--parent", type=int, metavar="PID", help="end when this process does")
+
+    for name, run, text in (
+        ("fit", fit, "the law, with intervals"),
+        ("report", report, "one self-contained HTML file, with its figures and tables beside it"),
+    ):
+        made = command(name, run, text)
+        made.add_argument("sweep", metavar="SWEEP", help="a launched sweep" + (" or a table" if name == "fit" else ""))
+        made.add_argument("--law", metavar="LAW", help="default: the sweep's own")
+        made.add_argument("--convention", metavar="NAME", help="how N, D and C are counted; default: the sweep's own")
+        made.add_argument("--bootstrap", type=_positive, default=1000, metavar="N", help="replicates (default: 1000)")
+        if name == "fit":
+            made.add_argument(
+                "--columns", nargs="+", default=[], metavar="NAME=COLUMN", help="what a table calls its columns"
+            )
+        else:
+            made.add_argument("--out", metavar="DIR", help="default: report/ in the results folder")
+
+    made = command("compare", compare, "runs or sweeps: what differs, scores with their noise, loss curves")
+    made.add_argument("sides", nargs="+", metavar="RUN|SWEEP")
+    made.add_argument("--out", metavar="DIR", help="write the curves there as SVG and PNG")
+
+    made = command("demo", demo, "the main job, small: plan, launch, fit, report in a few minutes on two CPU cores")
+    made.add_argument("--workers", type=_positive, metavar="N", help="default: one a core, one on a GPU")
 
     made = command("dashboard", dashboard, "open the study in optuna-dashboard")
     made.add_argument("sweep", metavar="SWEEP")

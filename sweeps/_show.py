@@ -1,8 +1,10 @@
 """How the command's answers look in a terminal and as JSON."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
@@ -12,6 +14,9 @@ from rich.text import Text
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.sweep import Sweep
+
+if TYPE_CHECKING:
+    from analysis.fit import Fit
 
 console = Console()
 STATE_STYLE = {"done": "green", "failed": "red", "pending": "yellow"}
@@ -38,13 +43,13 @@ def quantity(value: float) -> str:
 def plan(sweep: Sweep, made: Plan, workers: int) -> None:
     table = Table(title=f"{sweep.name}: {sweep.question}", title_justify="left", box=None, pad_edge=False)
     for heading in ("run", "variant", "depth", "width", "tokens", "seed", "parameters", "FLOPs", "time", "state"):
-        table.add_column(heading, justify="left" if heading in ("run", "variant", "state") else "right")
+        table.add_column(heading, justify="left" if heading in ("run", "variant", "state") else "right", no_wrap=True)
     for rung in made.rungs:
         spec = rung.spec
         state = Text(rung.state + (" · held out" if rung.held_out else ""), STATE_STYLE[rung.state])
-        cells = (spec.run_id, spec.variant, spec.depth, spec.width, quantity(spec.tokens), spec.seed)
-        cells += (quantity(rung.parts.params), f"{rung.flops:.2e}", duration(rung.seconds))
-        table.add_row(*(str(cell) for cell in cells), state)
+        shape = (spec.run_id, spec.variant, str(spec.depth), str(spec.width), quantity(spec.tokens), str(spec.seed))
+        cost = (quantity(rung.parts.params), f"{rung.flops:.2e}", duration(rung.seconds))
+        table.add_row(*shape, *cost, state)
     console.print(table)
     console.print(
         f"{len(made.rungs)} rungs on {made.trunks} trunks, {len(made.pending)} to train; "
@@ -138,6 +143,22 @@ def status(found: dict[str, Progress]) -> None:
             reason = (run.failure or {}).get("reason", "")
             console.print(Text(f"  {run.run_id} failed: {reason}", "red"), soft_wrap=True)
             console.print(f"    again: scalelaw launch {name} --retry", soft_wrap=True)
+
+
+def fit(known: Fit, convention: str) -> None:
+    from analysis.study import parameter_in_words
+
+    console.print(f"[bold]{known.law.name}[/bold]: {known.law.formula} ({known.law.source})", soft_wrap=True)
+    for name, (low, high) in known.intervals().items():
+        words = parameter_in_words(known, name, low, high)
+        console.print(f"  {name:>6} = {words}", soft_wrap=True, highlight=False)
+    left_out = "".join(f", {count} left out ({reason})" for reason, count in known.excluded.items() if count)
+    console.print(
+        f"{known.rows} rows on {known.clusters} trunks{left_out}; 90 % intervals from {len(known.draws)} bootstraps "
+        f"over trunks; counted as {convention}; {', '.join(known.status)}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def progress_json(progress: Progress) -> dict[str, Any]:

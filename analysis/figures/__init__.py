@@ -1,4 +1,4 @@
-"""The catalogue of figures: a new one is a file here (a small result, and its drawing on given axes) and an entry below."""
+"""The catalogue of figures: a new one is a file here (a result and its drawing) and an entry below."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,34 +25,35 @@ class Figure:
 FIGURES: dict[str, Figure] = {
     "compute": Figure(
         "Loss against compute",
-        "Each dot is one trained rung, coloured by its size. The dashed line is the lowest loss that the fitted law gives "
-        "at each compute; the band is its 90 % interval. A star is a held-out rung, which the law never saw.",
+        "Each dot is one trained rung, coloured by its size. The dashed line is the lowest loss that the fitted law "
+        "gives at each compute; 90 % of new rungs there should fall in the band. A star is a held-out rung, which the "
+        "law never saw.",
         compute.compute,
         compute.draw,
     ),
     "forecast": Figure(
         "The held-out rung, predicted before it was looked at",
-        "The star is what was measured. The bar is the law's forecast with its 90 % interval, made from the fitted rungs "
-        "alone (dots); the triangles are what naive baselines would have said.",
+        "The star is what was measured. The bar is the law's forecast with its 90 % interval, made from the fitted "
+        "rungs alone; the triangles are what naive baselines would have said. Nearer to the dotted line is better.",
         forecast.compute,
         forecast.draw,
     ),
     "size": Figure(
         "Loss against model size",
-        "One curve a data budget: where it is flat, more parameters no longer help at that budget.",
+        "One curve a data budget, with the law's 90 % interval: where it is flat, more parameters no longer help.",
         slices.slices("N", "D"),
         slices.draw,
     ),
     "data": Figure(
         "Loss against data",
-        "One curve a model size: where it is flat, more tokens no longer help at that size.",
+        "One curve a model size, with the law's 90 % interval: where it is flat, more tokens no longer help.",
         slices.slices("D", "N"),
         slices.draw,
     ),
     "residuals": Figure(
         "What the law leaves over",
-        "Percent by which each rung's loss lies above the law. A trend along compute or colour would mean that the law's "
-        "form is wrong.",
+        "Percent by which each rung's loss lies above the law. A trend along compute or colour would mean that the "
+        "law's form is wrong.",
         residuals.compute,
         residuals.draw,
     ),
@@ -99,10 +100,9 @@ def picture(name: str, study: Study) -> Picture:
     """The named figure of the study, drawn; refused with the reason where the data do not carry it."""
     figure = FIGURES[name]
     result = figure.compute(study)
-    # The page stands its heading above the figure, so only the files carry the title.
     with matplotlib.rc_context(RC | {"svg.hashsalt": name}):
         canvas, axes = new_canvas()
         figure.draw(result, axes)
-        inline = for_page(to_svg(canvas), name, f"{figure.title}. {figure.reading}")
         axes.set_title(figure.title)
-        return Picture(to_svg(canvas), to_png(canvas), inline)
+        svg, png = to_svg(canvas), to_png(canvas)
+    return Picture(svg, png, for_page(svg, name, f"{figure.title}. {figure.reading}"))

@@ -51,11 +51,11 @@ def _cheapest(study: Study, C: np.ndarray, flops_per_parameter_token: float) -> 
 def draw(result: Frontier, axes: Axes) -> None:
     everything = pd.concat([result.fitted, result.held_out])
     log_x(axes, "C", everything["C"])
-    scale = colour_scale(axes, "N", everything["N"])
+    colour_of = colour_scale(axes, "N", everything["N"])
     if len(result.C):
         axes.fill_between(result.C, result.low, result.high, color=INK, alpha=0.10, linewidth=0)
-        axes.plot(result.C, result.loss, color=INK, linestyle="--", label=f"law at its best N and D, {LEVEL:.0%}")
-    rungs(axes, result.fitted, "C", "loss", scale.to_rgba(result.fitted["N"]))
+        axes.plot(result.C, result.loss, color=INK, linestyle="--", label=f"law's least loss, {LEVEL:.0%} interval")
+    rungs(axes, result.fitted, "C", "loss", colour_of(result.fitted["N"]))
     if len(result.held_out):
         axes.plot(result.held_out["C"], result.held_out["loss"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
     axes.set_ylabel(LOSS)

@@ -1,44 +1,48 @@
-"""Held-out rungs against what the fitted ones foretold, beside naive baselines."""
+"""Held-out rungs: what was measured, what the fitted ones foretold, and what naive baselines would have said."""
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, INK, LOSS, SERIES, SOFT, legend, log_x
+from analysis.figures.style import HELD_OUT_MARK, INK, LOSS, SERIES
 from analysis.study import LEVEL, Study
+from analysis.wording import short_number
+
+BASELINES = {"carried": ("largest fitted rung's loss, carried on", "^"), "line": ("straight line in log-log", "v")}
+ROW_GAP = 0.2
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Fitted rungs; for each held-out one its C and loss, the forecast with its interval, and the baselines' losses."""
+    """A row per held-out rung (analysis.forecast.HeldOut), and its name."""
 
-    fitted: pd.DataFrame
-    C: np.ndarray
-    observed: np.ndarray
-    predicted: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    baselines: dict[str, np.ndarray]
+    rows: pd.DataFrame
+    names: list[str]
 
 
 def compute(study: Study) -> Verdict:
-    """The study's forecast, beside the rungs that it was made from."""
-    rows = study.forecast.rows
-    baselines = {name: np.array([row.baselines[name] for row in rows]) for name in rows[0].baselines}
-    columns = (np.array([getattr(row, name) for row in rows]) for name in ("C", "observed", "predicted", "low", "high"))
-    return Verdict(study.fitted, *columns, baselines)
+    """The study's forecast."""
+    rows = study.forecast.to_table()
+    names = [f"N {short_number(n)}\nD {short_number(d)}" for n, d in zip(rows["N"], rows["D"], strict=True)]
+    return Verdict(rows, names)
 
 
 def draw(result: Verdict, axes: Axes) -> None:
-    log_x(axes, "C", np.concatenate([result.fitted["C"], result.C]))
-    axes.plot(result.fitted["C"], result.fitted["loss"], "o", color=SOFT, markersize=4, label="fitted rung")
-    errors = np.maximum([result.predicted - result.low, result.high - result.predicted], 0)
-    forecast = f"law's forecast, {LEVEL:.0%} interval"
-    axes.errorbar(result.C, result.predicted, errors, fmt="_", color=INK, capsize=4, markersize=10, label=forecast)
-    for (name, losses), colour, marker in zip(result.baselines.items(), SERIES, "^v<>", strict=False):
-        axes.plot(result.C, losses, marker, color=colour, label=f"baseline: {name}")
-    axes.plot(result.C, result.observed, **HELD_OUT_MARK, label="held-out rung, measured")
-    axes.set_ylabel(LOSS)
-    legend(axes)
+    for y, (_, row) in enumerate(result.rows.iterrows()):
+        errors = [[max(row["predicted"] - row["low"], 0)], [max(row["high"] - row["predicted"], 0)]]
+        axes.plot(row["observed"], y - 1.5 * ROW_GAP, **HELD_OUT_MARK)
+        axes.errorbar(row["predicted"], y - 0.5 * ROW_GAP, xerr=errors, fmt="|", color=INK, capsize=4, markersize=12)
+        for i, (name, (_, marker)) in enumerate(BASELINES.items()):
+            axes.plot(row[name], y + (0.5 + i) * ROW_GAP, marker, color=SERIES[i])
+        axes.plot([row["observed"]] * 2, [y - 1.5 * ROW_GAP, y + 1.5 * ROW_GAP], ":", color=INK, linewidth=1, zorder=0)
+    axes.plot([], [], **HELD_OUT_MARK, label="measured, first score")
+    axes.errorbar([], [], xerr=[], fmt="|", color=INK, capsize=4, label=f"law's forecast, {LEVEL:.0%} interval")
+    for i, (words, marker) in enumerate(BASELINES.values()):
+        axes.plot([], [], marker, color=SERIES[i], label=words)
+    axes.set_yticks(range(len(result.names)), result.names)
+    axes.set_ylim(len(result.names) - 0.45, -0.55)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(LOSS)
+    axes.margins(x=0.1)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.46, -0.17), ncols=2, columnspacing=1.0, handletextpad=0.5)

@@ -31,11 +31,13 @@ def compute(study: Study) -> Residuals:
 def draw(result: Residuals, axes: Axes) -> None:
     everything = pd.concat([result.fitted, result.held_out])
     log_x(axes, "C", everything["C"])
-    scale = colour_scale(axes, "N", everything["N"])
+    colour_of = colour_scale(axes, "N", everything["N"])
     axes.axhline(0, color=INK, linewidth=1)
-    rungs(axes, result.fitted, "C", "residual", scale.to_rgba(result.fitted["N"]))
+    rungs(axes, result.fitted, "C", "residual", colour_of(result.fitted["N"]))
     if len(result.held_out):
-        axes.plot(result.held_out["C"], result.held_out["residual"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
+        axes.plot(
+            result.held_out["C"], result.held_out["residual"], **HELD_OUT_MARK, label="held-out rung (not fitted)"
+        )
     reach = 1.25 * everything["residual"].abs().max() or 1.0
     axes.set_ylim(-reach, reach)
     axes.set_ylabel("observed above law (%)")

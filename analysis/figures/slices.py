@@ -53,7 +53,7 @@ def slices(x: str, line: str) -> Callable[[Study], Slices]:
 def _spread(values: np.ndarray) -> np.ndarray:
     if len(values) <= MOST_CURVES:
         return values
-    return values[np.linspace(0, len(values) - 1, MOST_CURVES).round().astype(int)]
+    return np.asarray(values[np.linspace(0, len(values) - 1, MOST_CURVES).round().astype(int)])
 
 
 def _curve(study: Study, x: str, line: str, fixed: float, grid: np.ndarray) -> Curve:
@@ -66,14 +66,14 @@ def _curve(study: Study, x: str, line: str, fixed: float, grid: np.ndarray) -> C
 def draw(result: Slices, axes: Axes) -> None:
     everything = pd.concat([result.fitted, result.held_out])
     log_x(axes, result.x, everything[result.x])
-    scale = colour_scale(axes, result.line, everything[result.line])
+    colour_of = colour_scale(axes, result.line, everything[result.line])
     for curve in result.curves:
-        colour = scale.to_rgba(curve.fixed)
+        colour = colour_of(curve.fixed)
         axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(curve.x, curve.loss, color=colour, linewidth=1.3)
     if result.curves:
         axes.plot([], [], color=MIDDLE, label=f"law and its {LEVEL:.0%} interval")
-    rungs(axes, result.fitted, result.x, "loss", scale.to_rgba(result.fitted[result.line]))
+    rungs(axes, result.fitted, result.x, "loss", colour_of(result.fitted[result.line]))
     if len(result.held_out):
         held = result.held_out
         axes.plot(held[result.x], held["loss"], **HELD_OUT_MARK, label="held-out rung (not fitted)")

@@ -1,10 +1,10 @@
-"""The look of every figure: colours that read on light and dark pages, sparse ticks, labels with units, SVG fit to stand in a page."""
+"""The look of every figure: colours for light and dark, sparse ticks, units, SVG that can stand in a page."""
 
 import html
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from analysis.wording import power_of_ten, short_number
 
@@ -24,19 +24,22 @@ from analysis.wording import power_of_ten, short_number
 INK, SOFT, RULE, PAPER = "#1b1c1e", "#6b6e73", "#dcdee1", "#fefefe"
 CSS = {INK: "var(--ink)", SOFT: "var(--soft)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 
-# Every colour has a contrast of at least 3 to white and to near-black (WCAG 1.4.11, a test holds it); blue and orange are the
-# pair that colour-blind readers tell apart best, and no figure tells series apart by colour alone.
+# Every colour has a contrast of at least 3 to white and to near-black (WCAG 2.1, 1.4.11). Blue and orange are the pair
+# that colour-blind readers tell apart best, and no figure tells series apart by colour alone.
 HELD_OUT = "#d43d51"
 SERIES = ("#2f78c4", "#c96f0a", "#16876a", "#9a5fbf", "#8a7a12", "#b8558a")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 MIDDLE = "#8a62c4"
 SCALE = LinearSegmentedColormap.from_list("scale", ["#3f6fd8", MIDDLE, "#c45a86", "#cf7a12"])
 
+Numbers = Sequence[float] | np.ndarray | pd.Series
+
 INCHES = (5.6, 4.1)
 SIZES = {"font.size": 10.5, "axes.titlesize": 11.5, "axes.labelsize": 10.5, "legend.fontsize": 9.5}
 FONTS = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "svg.fonttype": "none"}
 LINES = {
     "text.color": INK,
+    "axes.facecolor": PAPER,
     "axes.labelcolor": INK,
     "axes.edgecolor": SOFT,
     "axes.titlelocation": "left",
@@ -56,8 +59,15 @@ LINES = {
     "lines.markersize": 5.5,
     "text.parse_math": False,  # names of corpora and tasks may hold a dollar sign
 }
-RC = SIZES | FONTS | LINES
-HELD_OUT_MARK: dict[str, Any] = {"zorder": 4, "marker": "*", "markersize": 15, "markerfacecolor": PAPER, "markeredgecolor": HELD_OUT, "linestyle": "none"}
+RC: dict[Any, Any] = SIZES | FONTS | LINES
+HELD_OUT_MARK: dict[str, Any] = {
+    "zorder": 4,
+    "marker": "*",
+    "markersize": 15,
+    "markerfacecolor": PAPER,
+    "markeredgecolor": HELD_OUT,
+    "linestyle": "none",
+}
 
 NAMES = {"N": "parameters N", "D": "training tokens D", "C": "training compute C (FLOPs)"}
 NUMBERS = {"N": short_number, "D": short_number, "C": power_of_ten}
@@ -66,6 +76,8 @@ LOSS = "validation loss (nats per token)"
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """At most `most` round values (1, 2, 5 or 1, 3 or 1 a decade, or every few decades) between low and high."""
+    if high < 4 * low:
+        return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for leads in ((1, 2, 5), (1, 3), (1,)):
         ticks = [lead * 10.0**e for e in range(first, last + 1) for lead in leads if low <= lead * 10.0**e <= high]
@@ -74,7 +86,7 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     return ticks[:: -(-len(ticks) // most)]
 
 
-def log_x(axes: Axes, variable: str, values: Sequence[float] | np.ndarray) -> None:
+def log_x(axes: Axes, variable: str, values: Numbers) -> None:
     """Makes N, D or C a logarithmic x axis a little wider than the values, labelled with its unit."""
     low, high = float(np.min(values)), float(np.max(values))
     pad = max((high / low) ** 0.06, 1.1)
@@ -91,7 +103,7 @@ def _label(axis: Axis, variable: str, low: float, high: float) -> None:
     axis.set_label_text(NAMES[variable])
 
 
-def colour_scale(axes: Axes, variable: str, values: Sequence[float] | np.ndarray) -> ScalarMappable:
+def colour_scale(axes: Axes, variable: str, values: Numbers) -> Callable[[Any], Any]:
     """Colours by the logarithm of N or D, with a colour bar beside the axes in place of a crowded legend."""
     low, high = float(np.min(values)), float(np.max(values))
     if low == high:
@@ -100,7 +112,7 @@ def colour_scale(axes: Axes, variable: str, values: Sequence[float] | np.ndarray
     bar = axes.figure.colorbar(scale, ax=axes, pad=0.02, aspect=30)
     bar.outline.set_visible(False)
     _label(bar.long_axis, variable, low, high)
-    return scale
+    return scale.to_rgba
 
 
 def rungs(axes: Axes, table: pd.DataFrame, x: str, y: str, colours: np.ndarray, label: str = "fitted rung") -> None:
@@ -109,9 +121,9 @@ def rungs(axes: Axes, table: pd.DataFrame, x: str, y: str, colours: np.ndarray, 
     axes.plot([], [], "o", color=MIDDLE, label=label)
 
 
-def legend(axes: Axes, where: str = "best") -> None:
+def legend(axes: Axes) -> None:
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc=where, handlelength=1.6, borderaxespad=0.3)
+        axes.legend(loc="best", handlelength=1.6, borderaxespad=0.3)
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
@@ -124,7 +136,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
         axes.annotate(
             text,
             (x, y),
-            (6, (floor - y) / (high - low) * axes.bbox.height * 72 / axes.figure.dpi),
+            (10, (floor - y) / (high - low) * axes.bbox.height * 72 / axes.figure.dpi),
             textcoords="offset points",
             color=colour,
             va="center",

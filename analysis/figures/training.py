@@ -30,12 +30,12 @@ def draw(result: Curves, axes: Axes) -> None:
     decayed = pd.concat([result.fitted, result.held_out])
     everything = pd.concat([decayed, *result.trunks])
     log_x(axes, "D", everything["D"])
-    scale = colour_scale(axes, "N", everything["N"])
+    colour_of = colour_scale(axes, "N", everything["N"])
     for trunk in result.trunks:
-        axes.plot(trunk["D"], trunk["loss"], color=scale.to_rgba(trunk["N"].iloc[0]), linewidth=1.1)
+        axes.plot(trunk["D"], trunk["loss"], color=colour_of(trunk["N"].iloc[0]), linewidth=1.1)
     if result.trunks:
         axes.plot([], [], color=MIDDLE, label="trunk at constant learning rate")
-    rungs(axes, result.fitted, "D", "loss", scale.to_rgba(result.fitted["N"]), "rung after its cool-down")
+    rungs(axes, result.fitted, "D", "loss", colour_of(result.fitted["N"]), "rung after its cool-down")
     if len(result.held_out):
         axes.plot(result.held_out["D"], result.held_out["loss"], **HELD_OUT_MARK, label="held-out rung after cool-down")
     axes.set_ylabel(LOSS)

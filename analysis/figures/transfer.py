@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.style import MARKERS, PAPER, SERIES, SOFT, label_ends, legend, log_x
 from analysis.study import Study
+from analysis.transfer import Transfer
 
 GRID = 60
 
 
 @dataclass(frozen=True)
 class Domain:
-    """One domain's scores (bits per byte) along x, which rungs are held out, and the fitted curve (empty without one)."""
+    """One domain's scores (bits per byte) along x, held-out flags, and the fitted curve (empty without one)."""
 
     name: str
     x: np.ndarray
@@ -33,29 +35,33 @@ class Curves:
 
 def against_training(study: Study) -> Curves:
     """Each domain against the training text, with the straight line fitted to the rungs that are not held out."""
-    rows, home = study.decayed, study.home
     domains = []
-    for name, found in study.transfers.items():
-        scored = rows[rows[f"lm_{name}/bpb"].notna()]
-        x = scored[f"lm_{home}/bpb"].to_numpy()
+    for found in study.transfers.values():
+        scored = _scored(study, found)
+        x = scored[f"lm_{found.training}/bpb"].to_numpy()
         ends = np.array([x.min(), x.max()])
-        curve = found.line.offset + found.line.slope * ends
-        domains.append(Domain(name, x, scored[f"lm_{name}/bpb"].to_numpy(), scored["held_out"].to_numpy(), ends, curve))
-    return Curves("loss", home, domains)
+        domains.append(_domain(found.domain, scored, x, ends, found.line.at(ends)))
+    return Curves("loss", found.training, domains)
 
 
 def against_compute(study: Study) -> Curves:
-    """Each domain and the training text against C, with a power law and floor where one fits."""
-    rows = study.decayed
-    grid = np.geomspace(rows["C"].min(), rows["C"].max(), GRID)
+    """Each domain against C, with a power law and floor where one fits."""
     domains = []
-    for name, found in study.transfers.items():
-        scored = rows[rows[f"lm_{name}/bpb"].notna()]
-        fit = found.compute_fit
-        curve = (grid, fit.predict({"C": grid})) if fit is not None else (np.empty(0), np.empty(0))
-        bpb, held_out = scored[f"lm_{name}/bpb"].to_numpy(), scored["held_out"].to_numpy()
-        domains.append(Domain(name, scored["C"].to_numpy(), bpb, held_out, *curve))
-    return Curves("C", study.home, domains)
+    for found in study.transfers.values():
+        scored = _scored(study, found)
+        grid = np.geomspace(scored["C"].min(), scored["C"].max(), GRID) if found.compute_fit else np.empty(0)
+        curve = found.compute_fit.predict({"C": grid}) if found.compute_fit else grid
+        domains.append(_domain(found.domain, scored, scored["C"].to_numpy(), grid, curve))
+    return Curves("C", found.training, domains)
+
+
+def _scored(study: Study, found: Transfer) -> pd.DataFrame:
+    names = [f"lm_{found.training}/bpb", f"lm_{found.domain}/bpb"]
+    return study.decayed.dropna(subset=names)
+
+
+def _domain(name: str, scored: pd.DataFrame, x: np.ndarray, curve_x: np.ndarray, curve: np.ndarray) -> Domain:
+    return Domain(name, x, scored[f"lm_{name}/bpb"].to_numpy(), scored["held_out"].to_numpy(bool), curve_x, curve)
 
 
 def draw(result: Curves, axes: Axes) -> None:

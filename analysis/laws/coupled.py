@@ -45,7 +45,8 @@ def _from_natural(theta_rp: Array, centre: Centre) -> Array:
     with np.errstate(divide="ignore"):
         log_a = np.log(a) - alpha * np.log(centre["N"])
         log_b = np.log(b) - beta * np.log(centre["D"])
-    return np.stack([floor, np.exp(outer * log_a), alpha, beta, outer, log_b - log_a], axis=1)
+    balance = np.subtract(log_b, log_a, out=np.zeros_like(log_a), where=a > 0)  # without A neither price is left
+    return np.stack([floor, np.exp(outer * log_a), alpha, beta, outer, balance], axis=1)
 
 
 COUPLED = Law(

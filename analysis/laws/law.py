@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from harness.refusal import Refusal
@@ -86,7 +87,7 @@ class Law:
         axes = np.meshgrid(*[exponent.grid() for exponent in self.exponents], indexing="ij")
         return np.stack([axis.ravel() for axis in axes], axis=1)
 
-    def predict(self, theta: Array, variables: Mapping[str, Any]) -> Array:
+    def predict(self, theta: Array, variables: Mapping[str, Any] | pd.DataFrame) -> Array:
         """Loss at the variables: [rows] for one parameter vector, [settings, rows] for a stack of them."""
         for name in self.variables:
             if name not in variables:
@@ -133,7 +134,7 @@ def floor_and(log_rn: Array, first_rnx: Array, second_rnxx: Array) -> Basis:
 
 
 def cheapest_params(a: Array, b: Array, alpha: Array, beta: Array, product_c: Array) -> Array:
-    """N that minimises A / N^alpha + B / D^beta with N D given: (alpha A / beta B)^(1/(alpha+beta)) (N D)^(beta/(alpha+beta))."""
+    """N that minimises A / N^alpha + B / D^beta with N D given: G (N D)^(beta/s), G^s = alpha A / beta B, s the sum."""
     with np.errstate(divide="ignore", invalid="ignore"):
         log_r = (np.log(alpha * a) - np.log(beta * b)) / (alpha + beta)
         log_rc = log_r[:, None] + (beta / (alpha + beta))[:, None] * np.log(product_c)

@@ -133,4 +133,6 @@ def _optional(package: str, path: Path) -> Iterator[None]:
     try:
         yield
     except ImportError:
-        raise Refusal(f"{path} needs the package {package}, which is not installed: pip install {package}") from None
+        raise Refusal(
+            f"{path} needs the package {package}, which is not installed: pip install -e '.[files]'"
+        ) from None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from harness.corpora.corpus import Corpus, Document, installed_files, installed_version
 
 _PACKAGES = ("matplotlib", "pandas")
-_CURE = "make install"
+_CURE = "make corpora"
 
 
 def _read() -> Iterator[Document]:

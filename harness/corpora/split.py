@@ -15,11 +15,13 @@ PIECE_BYTES = 4_096
 SHORTEST_PIECE_BYTES = 64
 
 RULE = (
-    f"clean: NUL removed, whitespace-only documents dropped; with fewer than {FEW_DOCUMENTS} documents each is cut at "
-    f"ends of paragraphs (else lines, words, characters) into pieces of {PIECE_BYTES} bytes to twice that (or "
-    f"of 1/{FEW_DOCUMENTS} of all bytes, where that is less, but of {SHORTEST_PIECE_BYTES} at least); duplicates: equal but for whitespace and case, the first stays; "
-    f"split: validation where the first 64 bits of the SHA-256 of that text are below {VALIDATION_SHARE} of their "
-    "range, at least one document on each side; order: by that hash"
+    "clean: NUL removed, whitespace-only documents dropped; "
+    f"cut: with fewer than {FEW_DOCUMENTS} documents, at ends of paragraphs (else lines, words, characters), into "
+    f"pieces of {PIECE_BYTES} bytes to twice that, or of 1/{FEW_DOCUMENTS} of all bytes where that is less, "
+    f"but of {SHORTEST_PIECE_BYTES} at least; "
+    "duplicates: equal but for whitespace and case, the first stays; "
+    "split: validation where the first 64 bits of the SHA-256 of the text without those differences are below "
+    f"{VALIDATION_SHARE} of their range, at least one document on each side; order: by that hash"
 )
 
 

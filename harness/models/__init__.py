@@ -17,7 +17,8 @@ VARIANTS: dict[str, type[LanguageModel]] = {
 
 def build(spec: Build, device: torch.device | str = "cpu") -> LanguageModel:
     """The spec's model with NaN for weights: call `initialise`, or load a state, before use."""
-    model = pick(VARIANTS, spec.variant, "variant")(spec)
+    with torch.device(device):
+        model = pick(VARIANTS, spec.variant, "variant")(spec)
     for parameter in model.parameters():
         torch.nn.init.constant_(parameter, math.nan)
     return model.to(device)

@@ -109,7 +109,8 @@ class LanguageModel(nn.Module):
 
     def token_losses(self, tokens_bt: Tensor, targets_bt: Tensor) -> Tensor:
         """-log p(target), nats, float32."""
-        return F.cross_entropy(self(tokens_bt).flatten(0, 1), targets_bt.flatten(), reduction="none").view_as(targets_bt)
+        logits_btv = self.forward(tokens_bt)
+        return F.cross_entropy(logits_btv.transpose(1, 2), targets_bt, reduction="none")
 
     def loss(self, tokens_bt: Tensor, targets_bt: Tensor) -> Tensor:
         """Mean nats per token, to train on."""

@@ -28,7 +28,8 @@ class Block(nn.Module):
         answer_btd = causal_attention(q_bhtc, k_bhtc, v_bhtc).transpose(1, 2).flatten(2)
         x_btd = x_btd + self.attention_output(answer_btd, dtype)
         hidden_bte = F.gelu(self.hidden(self.norm_hidden(x_btd), dtype).float(), approximate="tanh")
-        return x_btd + self.hidden_output(hidden_bte, dtype)
+        y_btd: Tensor = x_btd + self.hidden_output(hidden_bte, dtype)
+        return y_btd
 
 
 class GPT2(LanguageModel):

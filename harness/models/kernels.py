@@ -11,6 +11,9 @@ from typing import Any
 
 import torch
 
+# what the dynamic loader of glibc says of a library that ends too early
+TORN_LIBRARY = re.compile(r"(/\S+\.so): (?:file too short|cannot read file data)")
+
 # the only state: which shapes the process compiles for now
 _group: tuple[object, ...] | None = None
 
@@ -24,7 +27,8 @@ def fast_bf16(device: str) -> bool:
     """Whether the device multiplies bfloat16 matrices faster than float32 ones."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    supported: bool = torch.cpu._is_avx512_bf16_supported()
+    return supported
 
 
 def start_group(group: tuple[object, ...]) -> None:
@@ -59,7 +63,7 @@ def _mended(compiled: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor
         try:
             return compiled(*inputs)
         except Exception as error:
-            torn = re.search(r"(/\S+\.so): file too short", str(error))
+            torn = TORN_LIBRARY.search(str(error))
             if torn is None:
                 raise
             Path(torn[1]).unlink(missing_ok=True)

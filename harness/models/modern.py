@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.models.family import Build, LanguageModel, Product, causal_attention, product
+from harness.models.family import Build, LanguageModel, Product, causal_attention
 
 # transformers' NanoChatConfig
 EPSILON = 1e-6
@@ -18,15 +18,17 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square().div(x.shape[-1]).add(EPSILON).rsqrt()
-        y = x * scale
+        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(EPSILON).rsqrt_()
+        y: Tensor = x * scale
         ctx.save_for_backward(y, scale)
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         y, scale = ctx.saved_tensors
-        return torch.addcmul(grad, y, (grad * y).mean(-1, keepdim=True), value=-1) * scale
+        along = (grad * y).sum(-1, keepdim=True)
+        gradient: Tensor = torch.addcmul(grad, y, along, value=-1 / y.shape[-1]).mul_(scale)
+        return gradient
 
 
 class _SquaredRelu(torch.autograd.Function):
@@ -41,26 +43,32 @@ class _SquaredRelu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
-        return (grad * positive).mul_(2)
+        gradient: Tensor = (grad * positive).mul_(2)
+        return gradient
 
 
 def normalise(x: Tensor) -> Tensor:
     """RMSNorm without weights, in float32."""
-    y: Tensor = _Normalise.apply(x.float())
+    y: Tensor = _Normalise.apply(x.float())  # type: ignore[no-untyped-call]
     return y
 
 
 def squared_relu(x: Tensor) -> Tensor:
     """max(x, 0)^2, in float32."""
-    y: Tensor = _SquaredRelu.apply(x.float())
+    y: Tensor = _SquaredRelu.apply(x.float())  # type: ignore[no-untyped-call]
     return y
 
 
 def rotary_tables(context: int, features: int) -> tuple[Tensor, Tensor]:
-    """cos and sin of position x base^(-2i/features), one row a position; the halves repeat (arXiv 2104.09864)."""
-    frequencies = ROTARY_BASE ** -(torch.arange(0, features, 2) / features)
-    angles_tc = torch.outer(torch.arange(context).float(), frequencies).repeat(1, 2)
-    return angles_tc.cos(), angles_tc.sin()
+    """cos and +-sin of position x base^(-2i/features), a row a position (arXiv 2104.09864).
+
+    The halves repeat; the second half of the sines is negative, the sign with which a feature meets its partner.
+    """
+    # on CPU whatever the model's device, so that every device turns by the same angles
+    frequencies = ROTARY_BASE ** -(torch.arange(0, features, 2, device="cpu") / features)
+    angles_tc = torch.outer(torch.arange(context, device="cpu").float(), frequencies)
+    cos_tc, sin_tc = angles_tc.cos(), angles_tc.sin()
+    return torch.cat((cos_tc, cos_tc), dim=-1), torch.cat((sin_tc, -sin_tc), dim=-1)
 
 
 class Block(nn.Module):
@@ -74,20 +82,21 @@ class Block(nn.Module):
 
     def forward(self, x_btd: Tensor, dtype: torch.dtype, cos_tc: Tensor, sin_tc: Tensor) -> Tensor:
         qkv_btjhc = self.query_key_value(normalise(x_btd), dtype).unflatten(-1, (3, self.heads, -1))
-        qk_btjhc = normalise(rotate(qkv_btjhc[:, :, :2], cos_tc, sin_tc)).to(dtype)
-        q_bhtc, k_bhtc = qk_btjhc.transpose(1, 3).unbind(2)
-        v_bhtc = qkv_btjhc[:, :, 2].transpose(1, 2)
+        qk_btjhc, v_btjhc = qkv_btjhc.split((2, 1), dim=2)
+        q_bhtc, k_bhtc = normalise(rotate(qk_btjhc, cos_tc, sin_tc)).to(dtype).transpose(1, 3).unbind(2)
+        v_bhtc = v_btjhc.squeeze(2).transpose(1, 2)
         answer_btd = causal_attention(q_bhtc, k_bhtc, v_bhtc).transpose(1, 2).flatten(2)
         x_btd = x_btd + self.attention_output(answer_btd, dtype)
         hidden_bte = squared_relu(self.hidden(normalise(x_btd), dtype))
-        return x_btd + self.hidden_output(hidden_bte, dtype)
+        y_btd: Tensor = x_btd + self.hidden_output(hidden_bte, dtype)
+        return y_btd
 
 
 def rotate(x_btjhc: Tensor, cos_tc: Tensor, sin_tc: Tensor) -> Tensor:
     """Turns feature i against feature i + c/2 of every head by its position's angle, clockwise, in float32."""
-    first, second = x_btjhc.float().chunk(2, dim=-1)
-    turned = torch.cat((second, -first), dim=-1)
-    return x_btjhc * cos_tc[:, None, None] + turned * sin_tc[:, None, None]
+    x_btjhc = x_btjhc.float()
+    partner_btjhc = x_btjhc.roll(x_btjhc.shape[-1] // 2, -1)
+    return torch.addcmul(x_btjhc * cos_tc[:, None, None], partner_btjhc, sin_tc[:, None, None])
 
 
 class Modern(LanguageModel):
@@ -109,7 +118,8 @@ class Modern(LanguageModel):
         return self.get_buffer("cos_tc")[:context], self.get_buffer("sin_tc")[:context]
 
     def logits(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
-        return self.head(normalise(x_btd), dtype)
+        logits_btv: Tensor = self.head(normalise(x_btd), dtype)
+        return logits_btv
 
     def start(self, name: str) -> tuple[float, float]:
         if name == "head.weight" or name.endswith("_output.weight"):

@@ -23,6 +23,4 @@ class LanguageModelling:
         return validation_windows(dataset, spec.context, spec.eval_tokens)
 
     def score(self, model: LanguageModel, windows: EvalWindows, device: str) -> dict[str, float]:
-        return {
-            f"{self.name}/{metric}": value for metric, value in language_modelling(model, windows, device).items()
-        }
+        return {f"{self.name}/{metric}": value for metric, value in language_modelling(model, windows, device).items()}

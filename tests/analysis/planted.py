@@ -17,6 +17,7 @@ BUDGETS = (256_000, 512_000, 1_024_000)
 HELD_OUT_SHAPE, HELD_OUT_TOKENS = (4, 128), 4_096_000
 # Bits per byte on the domain = offset + slope x bits per byte on the training domain.
 LINES = {"wiki": (1.10, 0.60), "kjv": (1.40, 0.50)}
+DATA = {"sotu/bytes/256": {"licence": "public domain", "train": {"documents": 231, "tokens": 11_000_000}}}
 STEP_TOKENS = 1_024
 NOISE, SCORE_STDERR = 0.004, 0.006  # of a trunk's log loss; of every score, nats
 
@@ -32,14 +33,16 @@ def write_planted(
     seed: int = 0,
     **fields: Any,
 ) -> Path:
-    """Lays out and finishes every rung below `root`; `fields` go into every spec; with `far` Python rises as English falls."""
+    """Finishes every rung below `root`; `fields` go into every spec; with `far` Python rises as English falls."""
     specs = [_spec(depth, width, tokens, **fields) for depth, width in shapes for tokens in budgets]
     held = [_spec(*HELD_OUT_SHAPE, HELD_OUT_TOKENS, **fields)] if held_out else []
     lost = [_spec(1, 16, 2 * max(budgets), **{"learning_rate": 0.5} | fields)] if failed else []
     rungs = [{"run_id": s.run_id, "trunk_id": s.trunk_id, "held_out": s in held} for s in [*specs, *held, *lost]]
     domains = ["sotu", *lines, *(["python"] if far else [])]
     design = {"name": root.name, "question": "Does a planted law come back?", "law": "chinchilla"}
-    write_sweep(root, design | {"convention": "chinchilla", "tasks": [f"lm_{d}" for d in domains], "rungs": rungs})
+    write_sweep(
+        root, design | {"convention": "chinchilla", "data": DATA, "tasks": [f"lm_{d}" for d in domains], "rungs": rungs}
+    )
     random = np.random.default_rng(seed)
     noise = {trunk: random.normal(0, NOISE) for trunk in sorted({spec.trunk_id for spec in [*specs, *held]})}
     for spec in [*specs, *held]:
@@ -73,7 +76,9 @@ def _points(
         nll = planted_loss(counts(spec).params, tokens) * late * math.exp(noise + random.normal(0, NOISE / 4))
         bpb = nll / math.log(2)
         scores = {"lm_sotu/nll": nll, "lm_sotu/bpb": bpb}
-        scores |= {f"lm_{d}/bpb": offset + slope * bpb + random.normal(0, 0.004) for d, (offset, slope) in lines.items()}
+        scores |= {
+            f"lm_{d}/bpb": offset + slope * bpb + random.normal(0, 0.004) for d, (offset, slope) in lines.items()
+        }
         if far:
             scores["lm_python/bpb"] = 5.5 + 0.25 * math.log(tokens / 25_600) + random.normal(0, 0.1)
         scores |= {f"{name}_stderr": SCORE_STDERR for name in list(scores)}

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from planted import BUDGETS, HELD_OUT_TOKENS, SHAPES, write_planted
 
 from analysis.table import SCHEMA, load, read, write
 from harness.counts import counts
 from harness.record import read_runs
 from harness.refusal import Refusal
+from tests.analysis.planted import BUDGETS, HELD_OUT_TOKENS, SHAPES, write_planted
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +66,15 @@ def test_what_was_not_measured_is_nan(tmp_path: Path, root: Path) -> None:
     del lines[-1]["scores"]["lm_wiki/bpb"]
     (folder / "points.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     row = load(tmp_path / "holes").query("run_id == @folder.name").iloc[-1]
-    assert np.isnan(row["lm_wiki/bpb"]) and not np.isnan(row["lm_kjv/bpb"])
+    assert np.isnan(row["lm_wiki/bpb"])
+    assert not np.isnan(row["lm_kjv/bpb"])
 
 
 def test_mixed_data_are_refused(tmp_path: Path) -> None:
     root = write_planted(tmp_path / "mixed", shapes=SHAPES[:2])
     done = next(run.folder for run in read_runs(root) if run.done) / "done.json"
     done.write_text(done.read_text().replace("f00dfeed", "deadbeef"))
-    with pytest.raises(Refusal, match="deadbeefdead.*one data set per corpus"):
+    with pytest.raises(Refusal, match=r"deadbeefdead.*one data set per corpus"):
         load(root)
 
 
@@ -92,7 +93,8 @@ def test_own_tables_of_every_kind_read_alike(tmp_path: Path, suffix: str) -> Non
     table = read(path)
     assert table["params_given"].tolist() == [1e6, 2e6, 4e6]
     assert table["tokens"].tolist() == pytest.approx([1e9, 1e9, 2e9])
-    assert table["trunk_id"].nunique() == 3 and not table["held_out"].any()
+    assert table["trunk_id"].nunique() == 3
+    assert not table["held_out"].any()
     assert (table["phase"] == "decayed").all()
 
 
@@ -100,7 +102,8 @@ def test_columns_are_renamed_on_request_and_never_doubled(tmp_path: Path) -> Non
     path = tmp_path / "own.csv"
     OWN.assign(final=[1.0, 2.0, 3.0], tokens=[1.0, 1.0, 1.0], seen=[5, 6, 7]).to_csv(path, index=False)
     table = read(path, {"loss": "final", "tokens": "seen", "params_given": "Model Size"})
-    assert table["loss"].tolist() == [1.0, 2.0, 3.0] and table["tokens"].tolist() == [5, 6, 7]
+    assert table["loss"].tolist() == [1.0, 2.0, 3.0]
+    assert table["tokens"].tolist() == [5, 6, 7]
     assert table.columns.is_unique
 
 
@@ -125,7 +128,7 @@ def test_unknown_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "own.xlsx").write_text("")
     with pytest.raises(Refusal, match="is not a file"):
         read(tmp_path / "none.csv")
-    with pytest.raises(Refusal, match="'.xlsx'"):
+    with pytest.raises(Refusal, match=r"'\.xlsx'"):
         read(tmp_path / "own.xlsx")
 
 
@@ -133,6 +136,8 @@ def test_unknown_files_are_refused(tmp_path: Path) -> None:
 def test_formulas_in_text_are_written_inert_and_numbers_as_they_are(tmp_path: Path, start: str) -> None:
     table = pd.DataFrame({"corpus": [f"{start}cmd|calc", "sotu", None], f"{start}x": [-1.5, 2.0, np.nan]})
     cells = pd.read_csv(write(table, tmp_path / "table.csv"), lineterminator="\n")
-    assert cells["corpus"].tolist()[:2] == [f"'{start}cmd|calc", "sotu"] and pd.isna(cells["corpus"][2])
-    assert cells.columns[1].startswith("'") and cells.iloc[0, 1] == -1.5
+    assert cells["corpus"].tolist()[:2] == [f"'{start}cmd|calc", "sotu"]
+    assert pd.isna(cells["corpus"][2])
+    assert cells.columns[1].startswith("'")
+    assert cells.iloc[0, 1] == -1.5
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]

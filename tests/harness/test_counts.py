@@ -1,4 +1,4 @@
-"""The closed forms are the published integers, the built modules and torch's own FLOP counter; wrong shapes are refused."""
+"""The closed forms are the published integers, the built modules and torch's FLOP count; wrong shapes are refused."""
 
 import random
 import subprocess
@@ -14,7 +14,7 @@ from harness.counts import COUNTS, check_shape, counts
 from harness.models import VARIANTS, build
 from harness.refusal import Refusal
 
-# GPT-2 and GPT-3 (arXiv 2005.14165, table 2.1, with the widths and heads of its table D.1): depth, width, heads, V, T, N
+# GPT-2 and GPT-3 (arXiv 2005.14165, table 2.1, corrected by its table D.1): depth, width, heads, V, T, N
 PUBLISHED = [
     (12, 768, 12, 50_257, 1024, 124_439_808),
     (24, 1024, 16, 50_257, 1024, 354_823_168),
@@ -90,7 +90,7 @@ def test_odd_heads_cannot_rotate() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_refused_shape_names_one_that_is_not(variant: str) -> None:
-    with pytest.raises(Refusal, match="width=20 is not divisible by heads=3.*use heads=2"):
+    with pytest.raises(Refusal, match=r"width=20 is not divisible by heads=3.*use heads=2"):
         build(shape(variant, 1, 20, 3))
     check_shape(shape(variant, 1, 20, 2))
 

@@ -1,9 +1,10 @@
-"""Each variant computes what its published class computes, sees no future, starts as it says, and trains as it should."""
+"""Each variant computes what its published class computes, sees no future, starts as declared, and trains."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -246,9 +247,8 @@ def train(model: LanguageModel, steps: int) -> list[float]:
 
 
 @every_variant
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_rule_of_one_token_is_learnt(variant: str, precision: str) -> None:
-    losses = train(initialised(variant, precision=precision), 120)
+def test_a_rule_of_one_token_is_learnt(variant: str) -> None:
+    losses = train(initialised(variant), 120)
     assert losses[-1] < 0.1 * losses[0]
 
 
@@ -276,9 +276,7 @@ def test_scores_do_not_depend_on_precision(variant: str) -> None:
         (squared_relu, lambda x: x.clamp(min=0).square()),
     ],
 )
-def test_own_gradients_are_the_derivatives(
-    own: Callable[[Tensor], Tensor], plain: Callable[[Tensor], Tensor]
-) -> None:
+def test_own_gradients_are_the_derivatives(own: Callable[[Tensor], Tensor], plain: Callable[[Tensor], Tensor]) -> None:
     x, weights = torch.randn(2, 5, 4, 6, generator=torch.Generator().manual_seed(6))
     values, slopes = [], []
     for function in (own, plain):
@@ -323,6 +321,7 @@ def test_without_fast_bf16_the_step_is_the_same_up_to_rounding() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch warns of its own doings while it traces
 @every_variant
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_compiled_is_eager(variant: str, precision: str) -> None:
@@ -338,6 +337,23 @@ def test_compiled_is_eager(variant: str, precision: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kept_bytes", [0, 100])
+def test_a_library_torn_by_a_kill_is_compiled_again(tmp_path: Path, kept_bytes: int) -> None:
+    code = (
+        "import torch; from tests.harness import test_models as t; torch.set_num_threads(1);"
+        "model = t.initialised('gpt2', depth=1, kernel='compiled'); print(model.loss(*t.batch(model)).item())"
+    )
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    whole = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    torn = next(tmp_path.rglob("*.main.so"))
+    torn.write_bytes(torn.read_bytes()[:kept_bytes])
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == whole
+    assert torn.stat().st_size > kept_bytes
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch warns of its own doings while it traces
 def test_what_was_compiled_before_changes_nothing() -> None:
     def losses() -> list[float]:
         return train(initialised("modern", precision="bf16", kernel="compiled"), 5)

@@ -1,0 +1,108 @@
+"""Assembles one self-contained HTML page of a sweep, its figures (png, svg) and tables (csv) beside it."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from analysis.figures import FIGURES, picture
+from analysis.headline import headline
+from analysis.sections import SECTIONS, Grid, law_table, transfer_table
+from analysis.study import Study
+from analysis.table import write
+from harness.record import replace_bytes
+from harness.refusal import Refusal
+
+PAGE = "report.html"
+MAIN_FIGURE = "compute"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as the page shows it, or the reason why it is missing."""
+
+    name: str
+    title: str
+    reading: str
+    inline: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section as the page shows it."""
+
+    id: str
+    title: str
+    lines: list[str] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
+    figures: list[Drawn] = field(default_factory=list)
+    command: str = ""
+    missing: str = ""
+
+
+def write_report(
+    root: Path, out: Path, law: str | None = None, convention: str | None = None, bootstrap: int = 1000
+) -> Path:
+    """Writes out/report.html and what stands beside it, for results folder `root`; returns the page's path.
+
+    What the data do not carry is said in its place; only a folder without a sweep.json or with mixed data is refused.
+    """
+    study = Study(root, law, convention, bootstrap)
+    tables = _tables(study)
+    out.mkdir(parents=True, exist_ok=True)
+    for file, table in tables.items():
+        write(table, out / file)
+    page = _template().render(
+        name=study.design["name"],
+        question=study.design.get("question", ""),
+        headline=headline(study),
+        main=_draw(MAIN_FIGURE, study, out),
+        sections=[_part(name, study, out) for name in SECTIONS],
+        tables=list(tables),
+    )
+    replace_bytes(out / PAGE, page.encode())
+    return out / PAGE
+
+
+def _template() -> Template:
+    folder = FileSystemLoader(Path(__file__).parent)
+    return Environment(loader=folder, autoescape=True, undefined=StrictUndefined).get_template("report.html")
+
+
+def _tables(study: Study) -> dict[str, pd.DataFrame]:
+    """What the page shows, for other programs: every point, and whatever of the rest the data carry."""
+    makers: dict[str, Callable[[], pd.DataFrame]] = {
+        "law.csv": lambda: law_table(study),
+        "held_out.csv": lambda: study.forecast.to_table(),
+        "transfer.csv": lambda: transfer_table(study),
+    }
+    tables = {"runs.csv": study.table}
+    for file, make in makers.items():
+        with contextlib.suppress(Refusal):
+            tables[file] = make()
+    return tables
+
+
+def _part(name: str, study: Study, out: Path) -> Part:
+    section = SECTIONS[name]
+    try:
+        body = section.body(study)
+    except Refusal as refusal:
+        return Part(name, section.title, missing=f"Not here: {refusal}.")
+    drawn = [_draw(figure, study, out) for figure in section.figures]
+    return Part(name, section.title, list(body.lines), list(body.grids), drawn, body.command)
+
+
+def _draw(name: str, study: Study, out: Path) -> Drawn:
+    figure = FIGURES[name]
+    try:
+        drawn = picture(name, study)
+    except Refusal as refusal:
+        return Drawn(name, figure.title, figure.reading, missing=str(refusal))
+    replace_bytes(out / f"{name}.svg", drawn.svg.encode())
+    replace_bytes(out / f"{name}.png", drawn.png)
+    return Drawn(name, figure.title, figure.reading, drawn.inline)

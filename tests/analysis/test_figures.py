@@ -1,0 +1,133 @@
+"""Every figure of the catalogue: drawn from planted runs, legible on light and dark, safe beside others in one page."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex, to_rgb
+
+from analysis.figures import FIGURES, Picture, picture
+from analysis.figures import compute as compute_figure
+from analysis.figures import transfer as transfer_figure
+from analysis.figures.style import CSS, HELD_OUT, RC, SCALE, SERIES, log_ticks, new_canvas
+from analysis.study import Study
+from analysis.wording import power_of_ten, rounded, short_number, with_error
+from harness.refusal import Refusal
+from tests.analysis.planted import LINES, SHAPES, write_planted
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return Study(write_planted(tmp_path_factory.mktemp("results") / "planted"), bootstrap=50)
+
+
+@pytest.fixture(scope="module")
+def pictures(study: Study) -> dict[str, Picture]:
+    return {name: picture(name, study) for name in FIGURES}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_drawn_as_png_and_svg(pictures: dict[str, Picture], name: str) -> None:
+    drawn = pictures[name]
+    assert drawn.png.startswith(b"\x89PNG")
+    assert len(drawn.png) > 10_000
+    root = ElementTree.fromstring(drawn.svg)
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert FIGURES[name].title in texts
+    inline = ElementTree.fromstring(drawn.inline)
+    assert FIGURES[name].title in inline.attrib["aria-label"]
+    assert inline.attrib["role"] == "img"
+
+
+def test_figures_share_a_page_without_sharing_ids(pictures: dict[str, Picture]) -> None:
+    page = "".join(drawn.inline for drawn in pictures.values())
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    wanted = set(re.findall(r'(?:href="|url\()#([^")]+)', page))
+    assert wanted <= set(ids)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_page_decides_the_colour_of_text_and_paper(pictures: dict[str, Picture], name: str) -> None:
+    inline = pictures[name].inline
+    assert not any(colour in inline for colour in CSS)
+    assert "var(--ink)" in inline
+    assert "var(--paper)" in inline
+    assert "#ffffff" not in inline
+    assert "<style" not in inline
+    assert "<metadata" not in inline
+
+
+def test_the_same_data_give_the_same_bytes(pictures: dict[str, Picture], study: Study) -> None:
+    assert picture("compute", study) == pictures["compute"]
+
+
+def luminance(colour: str) -> float:
+    channels = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return float(np.dot(channels, [0.2126, 0.7152, 0.0722]))
+
+
+@pytest.mark.parametrize("colour", [*SERIES, HELD_OUT, *(to_hex(SCALE(x)) for x in np.linspace(0, 1, 9))])
+@pytest.mark.parametrize("paper", ["#fefefe", "#16181b"])
+def test_every_colour_reads_on_light_and_dark(colour: str, paper: str) -> None:
+    light, dark = sorted([luminance(colour), luminance(paper)], reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 3  # WCAG 2.1, 1.4.11
+
+
+def test_held_out_rungs_are_never_drawn_as_fitted_ones(study: Study) -> None:
+    result = compute_figure.compute(study)
+    assert result.held_out["held_out"].all()
+    assert not result.fitted["held_out"].any()
+    with matplotlib.rc_context(RC):
+        _, axes = new_canvas()
+        compute_figure.draw(result, axes)
+    dots = axes.collections[-1].get_offsets()
+    assert len(dots) == len(study.fitted)
+    stars = [line for line in axes.lines if line.get_marker() == "*"]
+    assert [list(star.get_xdata()) for star in stars] == [list(study.held_out["C"])]
+
+
+def test_the_frontier_lies_below_every_prediction(study: Study) -> None:
+    result = compute_figure.compute(study)
+    best = np.interp(np.log(study.decayed["C"]), np.log(result.C), result.loss)
+    assert (best <= study.fit.predict(study.decayed) + 1e-4).all()
+    assert (result.low <= result.loss).all()
+    assert (result.loss <= result.high).all()
+
+
+def test_transfer_lines_are_the_planted_ones_and_a_rising_domain_gets_no_law(study: Study) -> None:
+    lines = {domain.name: domain for domain in transfer_figure.against_training(study).domains}
+    for name, (offset, slope) in LINES.items():
+        assert lines[name].curve == pytest.approx(offset + slope * lines[name].curve_x, abs=0.02)
+    by_compute = {domain.name: domain for domain in transfer_figure.against_compute(study).domains}
+    assert len(by_compute["python"].curve) == 0
+    assert len(by_compute["wiki"].curve) > 0
+
+
+def test_a_figure_without_its_data_says_why(tmp_path: Path) -> None:
+    few = Study(write_planted(tmp_path / "few", shapes=SHAPES[:1], held_out=False, lines={}, far=False), bootstrap=20)
+    for name in ("compute", "size", "data", "training"):
+        assert picture(name, few).png
+    for name in ("forecast", "residuals", "exponents", "transfer_loss", "transfer_compute"):
+        with pytest.raises(Refusal):
+            picture(name, few)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1e4, 1.1e4), (2e4, 9e5), (1e10, 1e13), (1e3, 1e15), (3e5, 4e6)])
+def test_ticks_are_few_and_inside(low: float, high: float) -> None:
+    ticks = log_ticks(low, high)
+    assert 2 <= len(ticks) <= 6
+    assert all(low <= tick <= high for tick in ticks)
+
+
+def test_numbers_carry_no_more_digits_than_they_mean() -> None:
+    assert [short_number(x) for x in (999, 1e3, 25_600, 1.55e6, 3e9)] == ["999", "1k", "25.6k", "1.55M", "3G"]
+    assert power_of_ten(1e12) == "10¹²"
+    assert power_of_ten(2.5e13) == "2.5·10¹³"
+    assert rounded(0.34567, 0.05) == "0.346"
+    assert rounded(1234.5, 300) == "1,230"
+    assert with_error(1.23456, 0.0123) == "1.235 ± 0.012"
+    assert with_error(0.5, float("nan"), "+") == "+0.5"

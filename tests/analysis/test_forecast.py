@@ -1,0 +1,66 @@
+"""Held-out rungs: predicted without being seen, scored beside baselines, refused where they are not held out."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analysis.forecast import forecast, frontier, frontier_line, predict_rungs
+from harness.refusal import Refusal
+from tests.analysis.worlds import branched_world, planted_loss
+
+
+def test_the_held_out_rung_takes_no_part_in_its_forecast() -> None:
+    table = branched_world(1)
+    spoiled = table.assign(loss=table["loss"].where(~table["held_out"], 9.0))
+    honest, other = (forecast("chinchilla", rows, bootstrap=50).rows[0] for rows in (table, spoiled))
+    assert (honest.predicted, honest.low, honest.high) == (other.predicted, other.low, other.high)
+    assert other.observed == 9.0
+    assert not other.inside
+
+
+def test_a_planted_law_is_forecast_and_beats_the_baselines() -> None:
+    result = forecast("chinchilla", branched_world(1), bootstrap=100)
+    row = result.rows[0]
+    assert len(result.rows) == 1
+    assert row.inside
+    assert row.beats_baselines
+    assert abs(row.error) < 0.02 < row.carried_error
+    assert row.beyond == pytest.approx(12)
+    assert result.inside == 1
+    assert result.mean_error == abs(row.error)
+    json.dumps(result.to_json(), allow_nan=False)
+    assert result.to_table()["beats_baselines"].tolist() == [True]
+
+
+def test_the_frontier_falls_and_nothing_cheaper_beats_it() -> None:
+    table = branched_world(1)
+    best = frontier(table)
+    assert (np.diff(best["loss"]) < 0).all()
+    for _, row in best.iterrows():
+        assert (table.loc[table["C"] < row["C"], "loss"] > row["loss"]).all()
+
+
+def test_the_baseline_line_is_exact_on_a_power_law_and_absent_on_one_point() -> None:
+    table = branched_world(1).assign(loss=lambda rows: 40 * rows["C"] ** -0.07)
+    assert frontier_line(table, np.array([1e15]))[0] == pytest.approx(40 * 1e15**-0.07)
+    assert np.isnan(frontier_line(table.head(1), np.array([1e15]))[0])
+
+
+def test_what_is_not_held_out_is_refused() -> None:
+    table = branched_world(1)
+    with pytest.raises(Refusal, match="no rung is held out"):
+        forecast("chinchilla", table[~table["held_out"]])
+    with pytest.raises(Refusal, match="both fitted and held out"):
+        forecast("chinchilla", table.assign(trunk_id="one"))
+    with pytest.raises(Refusal, match="train it first"):
+        forecast("chinchilla", table.assign(loss=table["loss"].where(~table["held_out"])))
+
+
+def test_rungs_to_come_are_forecast_with_an_interval() -> None:
+    table = branched_world(1)
+    new = table.tail(3)[["N", "D"]]
+    result = predict_rungs(table, new, bootstrap=100)
+    assert (result["low"] < result["loss"]).all()
+    assert (result["loss"] < result["high"]).all()
+    assert result["loss"].to_numpy() == pytest.approx(planted_loss(new["N"], new["D"]).to_numpy(), rel=0.02)
