@@ -26,9 +26,8 @@ def compiler() -> str | None:
 def fast_bf16(device: str) -> bool:
     """Whether the device multiplies bfloat16 matrices faster than float32 ones."""
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    supported: bool = torch.cpu._is_avx512_bf16_supported()
-    return supported
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.cpu._is_avx512_bf16_supported()
 
 
 def start_group(group: tuple[object, ...]) -> None:
