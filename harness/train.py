@@ -13,6 +13,7 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import safetensors.torch
 import torch
 
 from harness import checkpoint, machine, record
@@ -238,7 +239,8 @@ class Trunk:
         rate = spec.tokens / self.seconds
         with contextlib.suppress(FileNotFoundError):
             (folder / "failed.json").unlink()
-        checkpoint.save(self.folder / f"weights-{spec.run_id}.ckpt", {"model": self.module.model.state_dict()})
+        weights = {name: tensor.cpu().contiguous() for name, tensor in self.module.model.state_dict().items()}
+        record.replace_bytes(self.folder / f"{spec.run_id}.safetensors", safetensors.torch.save(weights))
         record.finish(
             folder,
             [*points, last],
