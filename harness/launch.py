@@ -4,6 +4,7 @@ The run folders are the truth and the queue; the study is what dashboards show, 
 """
 
 import contextlib
+import json
 import os
 import sys
 import time
@@ -141,17 +142,22 @@ def distributions(specs: Sequence[Spec]) -> dict[str, BaseDistribution]:
 
 
 def journal(path: Path) -> BaseStorage:
-    """Optuna's journal file; one that a crash left unreadable is put aside, to be rebuilt from the run folders."""
+    """Optuna's journal file; one that a crash left damaged is put aside, to be rebuilt from the run folders."""
     path = path.absolute()  # with a relative path a stale lock waits for ever
     # Only the holder of the launch lock comes here, so a lock on the journal is a dead launcher's.
     Path(f"{path}.lock").unlink(missing_ok=True)
-    try:
-        storage = JournalStorage(JournalFileBackend(str(path)))
-        storage.get_all_studies()
-        return storage
-    except (ValueError, KeyError, TypeError):
+    if path.exists() and not _whole(path):
         os.replace(path, f"{path}.damaged-{time.time_ns()}")
-        return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _whole(path: Path) -> bool:
+    """Optuna overlooks a torn last line, writes behind it, and can then never read the file again."""
+    with path.open("rb") as lines:
+        try:
+            return all(line.endswith(b"\n") and isinstance(json.loads(line), dict) for line in lines)
+        except ValueError:
+            return False
 
 
 def storage_from(url: str) -> BaseStorage:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import record
-from harness.dataset import prepare
+from harness.dataset import WindowOrder, prepare
 from harness.record import Json
 from harness.refusal import Refusal
 from harness.sweep import Rung, Sweep
@@ -19,7 +19,10 @@ def lay_out(sweep: Sweep, rungs: Sequence[Rung], root: Path, cache: Path) -> Non
     texts = {(rung.spec.corpus, rung.spec.tokenizer, rung.spec.vocab_size): rung.spec for rung in rungs}
     data = {}
     for (corpus, tokenizer, vocab_size), spec in texts.items():
-        manifest = prepare(corpus, tokenizer, vocab_size, cache).manifest
+        dataset = prepare(corpus, tokenizer, vocab_size, cache)
+        for pool in {(r.spec.context, r.spec.unique_tokens) for r in rungs if r.spec.corpus == corpus}:
+            WindowOrder(dataset.train_tokens, *pool, seed=0)  # refuses a pool that the text cannot fill
+        manifest = dataset.manifest
         data["/".join((corpus, tokenizer, str(vocab_size)))] = {
             key: manifest[key] for key in FACTS_OF_TEXT + FACTS_OF_FILES
         }

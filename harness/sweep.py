@@ -63,11 +63,23 @@ class Sweep:
             for part in point:
                 fields |= part
             known = {name: value for name, value in fields.items() if not callable(value)}
-            fields = {name: value(known) if callable(value) else value for name, value in fields.items()}
+            fields = {
+                name: _computed(name, value, known) if callable(value) else value for name, value in fields.items()
+            }
             if where(fields):
                 spec = make_spec(resolve(fields))
                 specs[spec.run_id] = spec
         return list(specs.values())
+
+
+def _computed(name: str, rule: Callable[[Fields], Any], known: Fields) -> Any:
+    try:
+        return rule(known)
+    except Exception as error:
+        given = ", ".join(f"{field}={value!r}" for field, value in known.items())
+        raise Refusal(
+            f"{name} cannot be computed ({type(error).__name__}: {error}) from {given}: mend the odd one"
+        ) from None
 
 
 def over(names: str, *values: Any) -> list[Fields]:

@@ -2,6 +2,9 @@
 
 import os
 import random
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,10 @@ import pytest
 from harness.spec import Spec, make_spec
 
 os.environ["OMP_NUM_THREADS"] = "1"
+
+ROOT = Path(__file__).parent.parent
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 TINY: dict[str, Any] = {
     "depth": 1,
@@ -63,7 +70,7 @@ SWEEP_FILE = '''"""A planted sweep."""
 from harness.sweep import Sweep, over
 
 SWEEP = Sweep(
-    name="{name}",
+    name="planted",
     question="Does the machinery hold?",
     base={base!r},
     axes=[over("depth width", (1, 16), (1, 32), (2, 16)), over("tokens", 6_400, 12_800)],
@@ -72,10 +79,31 @@ SWEEP = Sweep(
 '''
 
 
-@pytest.fixture
-def sweep_file(tmp_path: Path, corpus: Path) -> Path:
+@pytest.fixture(scope="session")
+def sweep_text(corpus: Path) -> str:
     """A sweep of four trunks and seven rungs that trains in seconds."""
-    base = {**TINY, "corpus": str(corpus), "unique_tokens": 65_536}
+    return SWEEP_FILE.format(base={**TINY, "corpus": str(corpus), "unique_tokens": 61_440})
+
+
+@pytest.fixture
+def sweep_file(tmp_path: Path, sweep_text: str) -> Path:
     path = tmp_path / "planted.py"
-    path.write_text(SWEEP_FILE.format(name="planted", base=base))
+    path.write_text(sweep_text)
     return path
+
+
+@pytest.fixture
+def scalelaw(tmp_path: Path, cache: Path) -> Command:
+    """Runs the command in a process of its own, with results in a folder of this test's."""
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "sweeps", *map(str, words), "--results", str(tmp_path / "results")],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"SCALELAW_CACHE": str(cache)},
+            check=False,
+        )
+
+    return run

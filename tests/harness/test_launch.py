@@ -64,7 +64,7 @@ def test_ten_kills_leave_the_same_table(sweep_file: Path, tmp_path: Path, cache:
         sweep_file.read_text().replace("6_400, 12_800", "51_200, 102_400").replace("51_200))", "409_600))")
     )
     sweep_file.write_text(
-        sweep_file.read_text().replace("'unique_tokens': 65536", "'unique_tokens': 65536, 'epochs': 8")
+        sweep_file.read_text().replace("'unique_tokens': 61440", "'unique_tokens': 61440, 'epochs': 8")
     )
     clean = facts(launch(sweep_file, tmp_path / "clean", cache))
     chance = random.Random(3)
@@ -88,12 +88,9 @@ def test_ten_kills_leave_the_same_table(sweep_file: Path, tmp_path: Path, cache:
 
 
 @pytest.fixture(scope="module")
-def launched(tmp_path_factory: pytest.TempPathFactory, corpus: Path, cache: Path) -> Path:
-    from conftest import SWEEP_FILE, TINY
-
+def launched(tmp_path_factory: pytest.TempPathFactory, sweep_text: str, cache: Path) -> Path:
     folder = tmp_path_factory.mktemp("launched")
-    base = {**TINY, "corpus": str(corpus), "unique_tokens": 65_536}
-    (folder / "planted.py").write_text(SWEEP_FILE.format(name="planted", base=base))
+    (folder / "planted.py").write_text(sweep_text)
     return launch(folder / "planted.py", folder / "results", cache)
 
 
