@@ -10,11 +10,22 @@ import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from analysis.conventions import FLOPS_PER_PARAMETER_TOKEN
-from analysis.intervals import interval, new_trunk_residuals
+from analysis.intervals import FEWEST_CLUSTERS, interval, new_trunk_residuals
 from analysis.laws import LAWS
 from analysis.laws.law import Array, Law
 from analysis.selection import Selection, select
-from analysis.solve import Objective, Optimum, Problem, derivatives, make_objectives, polish, residuals, search, starts
+from analysis.solve import (
+    DRAW_DECREMENT,
+    Objective,
+    Optimum,
+    Problem,
+    derivatives,
+    make_objectives,
+    polish,
+    residuals,
+    search,
+    starts,
+)
 from harness.refusal import Refusal, pick
 
 Variables = Mapping[str, Any] | pd.DataFrame
@@ -23,8 +34,6 @@ Variables = Mapping[str, Any] | pd.DataFrame
 WIDEST_RATIO = 2.0
 # Curvature along the flattest direction, as a share of the steepest once every parameter has unit curvature.
 FLAT_CURVATURE = 1e-8
-# With fewer clusters than this a resample says next to nothing about the spread of the next one.
-FEWEST_CLUSTERS = 5
 SAME_OPTIMUM = 1e-6  # relative difference of two starts' objectives that still counts as agreement
 
 
@@ -83,15 +92,18 @@ class Fit:
         if not self.converged:
             return "the fit did not converge"
         low, high = self.intervals()[name]
-        if math.isnan(low):
-            return "no bootstrap: nothing says how sure it is"
         if self.clusters < FEWEST_CLUSTERS:
             return f"{self.clusters} trunks are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
+        if math.isnan(low):
+            return "no bootstrap: nothing says how sure it is"
         if self.bound_share[name] >= 0.05 or any(f"bound: {name} " in words for words in self.status):
             return f"{self.bound_share[name]:.0%} of the resamples end at a bound of the search"
         judged = {exponent.name for exponent in self.law.exponents if exponent.judged}
         if name in judged and (low <= 0 or high > WIDEST_RATIO * low):
             return f"its 90 % interval, {low:.2g} to {high:.2g}, spans more than a factor {WIDEST_RATIO:g}"
+        for exponent in self.law.rests_on.get(name, ()):
+            if self.doubt(exponent):
+                return f"it moves with {exponent}, which is not identified"
         return ""
 
     def identified(self, name: str) -> bool:
@@ -250,14 +262,14 @@ def _bootstrap(
 ) -> tuple[Array, dict[str, float]]:
     """The optimum of every resample of the trunks, searched globally, and how often each parameter is at a bound."""
     names = problem.law.parameters
-    if replicates < 1 or selection.clusters < 2:
+    if replicates < 1 or selection.clusters < FEWEST_CLUSTERS:
         return np.empty((0, len(names))), dict.fromkeys(names, 0.0)
     random, clusters = np.random.default_rng(seed), selection.clusters
     counts_rc = random.multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates).astype(np.float64)
     weights_rn = counts_rc[:, selection.cluster_n]
     deltas = problem.objective.draw_deltas
-    first = polish(problem, search(problem, counts_rc), weights_rn, deltas)
-    again = polish(problem, np.tile(optimum_p, (replicates, 1)), weights_rn, deltas)
+    first = polish(problem, search(problem, counts_rc), weights_rn, deltas, DRAW_DECREMENT)
+    again = polish(problem, np.tile(optimum_p, (replicates, 1)), weights_rn, deltas, DRAW_DECREMENT)
     draws_rp = np.where((again.value_r < first.value_r)[:, None], again.theta_rp, first.theta_rp)
     low_p, high_p = problem.law.bounds
     touching = ((draws_rp <= low_p) | (draws_rp >= high_p)).mean(axis=0)

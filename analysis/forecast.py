@@ -29,7 +29,7 @@ class HeldOut:
     low: float
     high: float
     error: float
-    inside: bool
+    inside: bool | None  # None where there is no interval: too few trunks, or no bootstrap
     carried: float  # baseline: the loss of the fitted rung with the most compute
     carried_error: float
     line: float  # baseline: straight line of log loss against log C through the compute frontier; NaN without one
@@ -51,7 +51,7 @@ class Forecast:
 
     @property
     def inside(self) -> int:
-        return sum(row.inside for row in self.rows)
+        return sum(row.inside is True for row in self.rows)
 
     @property
     def mean_error(self) -> float:
@@ -78,18 +78,31 @@ def forecast(
     law: Law | str, table: pd.DataFrame, level: float = 0.90, phase: str | None = "decayed", **options: Any
 ) -> Forecast:
     """Fits the law to the rows that are not held out (`options` go to `fit`) and predicts those that are."""
+    held = held_out_rows(table, phase)
+    return score(fit(law, table, phase=phase, **options), table, held, level, phase)
+
+
+def held_out_rows(table: pd.DataFrame, phase: str | None = "decayed") -> pd.DataFrame:
+    """Held-out rungs with a loss; refused where there is none, or where a trunk is fitted as well."""
     if "held_out" not in table.columns or not table["held_out"].any():
         raise Refusal("no rung is held out: name one in the sweep's `held_out`, or mark rows in a column held_out")
-    held, _ = usable(table[table["held_out"].astype(bool)], (*COUNTS, "loss"), phase, held_out=True)
+    apart = table["held_out"].astype(bool)
+    held, _ = usable(table[apart], (*COUNTS, "loss"), phase, held_out=True)
     if not len(held):
         raise Refusal("no held-out rung has a loss yet: train it first, then ask for its forecast's score")
-    shared = set(held.get("trunk_id", ())) & set(table.loc[~table["held_out"].astype(bool)].get("trunk_id", ()))
+    shared = set(held.get("trunk_id", ())) & set(table.loc[~apart].get("trunk_id", ()))
     if shared:
         raise Refusal(f"trunk {min(map(str, shared))} is both fitted and held out: hold a whole trunk out")
+    return held
+
+
+def score(
+    known: Fit, table: pd.DataFrame, held: pd.DataFrame, level: float = 0.90, phase: str | None = "decayed"
+) -> Forecast:
+    """How the held-out rungs came out under a law that was fitted to the table's others."""
     fitted, _ = usable(table, (*COUNTS, "loss"), phase)
-    result = fit(law, table, phase=phase, **options)
-    predicted = result.predict(held)
-    low, high = result.predict_interval(held, level)
+    predicted = known.predict(held)
+    low, high = known.predict_interval(held, level)
     top = fitted.iloc[int(fitted["C"].to_numpy().argmax())]
     line = frontier_line(fitted, held["C"].to_numpy(np.float64))
     rows = []
@@ -106,14 +119,14 @@ def forecast(
                 low=float(low[i]),
                 high=float(high[i]),
                 error=float(predicted[i] / observed - 1),
-                inside=bool(low[i] <= observed <= high[i]),
+                inside=bool(low[i] <= observed <= high[i]) if np.isfinite(low[i]) else None,
                 carried=float(top["loss"]),
                 carried_error=float(top["loss"] / observed - 1),
                 line=float(line[i]),
                 line_error=float(line[i] / observed - 1),
             )
         )
-    return Forecast(result, level, tuple(rows))
+    return Forecast(known, level, tuple(rows))
 
 
 def frontier(table: pd.DataFrame) -> pd.DataFrame:

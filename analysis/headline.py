@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from analysis.study import LEVEL, Study, parameter_in_words
-from analysis.wording import rounded, span
+from analysis.study import LEVEL, LEVEL_WORDS, Study, parameter_in_words
+from analysis.wording import estimate, percent
 from harness.refusal import Refusal
 
 
@@ -26,7 +26,7 @@ def _law(study: Study) -> str:
     standing = "" if fit.converged else f" The fit did not settle ({', '.join(fit.status)}): do not quote it."
     return (
         f"{fit.rows} rungs of {fit.clusters} trunks are fitted by L = {fit.law.formula}, counted as "
-        f"{study.convention}: {'; '.join(exponents)} ({LEVEL:.0%} intervals).{standing}"
+        f"{study.convention}: {'; '.join(exponents)} ({LEVEL_WORDS} intervals).{standing}"
     )
 
 
@@ -34,16 +34,19 @@ def _held_out(study: Study) -> str:
     """Does it foretell?"""
     found = study.forecast
     row = max(found.rows, key=lambda row: row.C)
-    width = row.high - row.low
-    judged = "inside" if row.inside else "outside"
-    baselines = [f"{abs(error):.1%}" for error in (row.carried_error, row.line_error) if error == error]
-    against = "better than" if row.beats_baselines else "no better than"
-    more = f" Of {len(found.rows)} held-out rungs {found.inside} are inside." if len(found.rows) > 1 else ""
+    value, ends = estimate(row.predicted, row.low, row.high)
+    judged = {True: "inside the interval", False: "outside the interval", None: "with no interval to judge by"}
+    against = "better than both" if row.beats_baselines else "no better than the better of two"
+    more = (
+        f" Of {len(found.rows)} held-out rungs {found.inside} are inside; their mean error is {found.mean_error:.1%}."
+        if len(found.rows) > 1
+        else ""
+    )
     return (
-        f"At {row.beyond:.3g} times the compute of any fitted rung the law foretold "
-        f"{rounded(row.predicted, width / 2)} ({span(row.low, row.high)}) nats per token; the first score was "
-        f"{row.observed:.4f}: off by {abs(row.error):.1%}, {judged} the interval, {against} naive baselines "
-        f"({' and '.join(baselines)}).{more}"
+        f"At {row.beyond:.3g} times the compute of the largest fitted rung the law foretold {value} ({ends}) nats per "
+        f"token; the first score was {row.observed:.4f}: the forecast is off by {percent(row.error)}, "
+        f"{judged[row.inside]}, {against} naive baselines (the largest rung's loss carried on "
+        f"{percent(row.carried_error)}, a straight line {percent(row.line_error)}).{more}"
     )
 
 

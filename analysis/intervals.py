@@ -6,6 +6,9 @@ import numpy as np
 
 from analysis.laws.law import Array
 
+# With fewer clusters than this a resample says next to nothing about the spread of the next one.
+FEWEST_CLUSTERS = 5
+
 
 def student_quantile(probability: float, freedom: float) -> float:
     """Student's t quantile by the expansion in 1 / freedom (Abramowitz and Stegun 26.7.5); within 1 % from 4 on."""
@@ -31,11 +34,15 @@ def widening(clusters: int, level: float) -> float:
 
 
 def interval(draws: Array, point: Array, level: float, clusters: int) -> tuple[Array, Array]:
-    """Quantiles over the first axis, moved away from the point by `widening`; in logarithms where all is positive."""
-    if not len(draws):
+    """Quantiles over the first axis, moved away from the point by `widening`; in logarithms where all is positive.
+
+    The point is always inside; NaN without draws or from fewer than `FEWEST_CLUSTERS` clusters.
+    """
+    if not len(draws) or clusters < FEWEST_CLUSTERS:
         return np.full_like(point, np.nan), np.full_like(point, np.nan)
     factor = widening(clusters, level)
     low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+    low, high = np.minimum(low, point), np.maximum(high, point)
     positive = (low > 0) & (np.asarray(point) > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = []

@@ -10,11 +10,13 @@ import numpy as np
 
 from analysis.laws.law import Array, Law
 
-BATCH_SETTINGS = 64  # so many settings are polished together: their arrays stay in the cache at a few hundred rows
+BATCH_NUMBERS = 16_384  # settings times rows that are worked on together: few calls, and arrays that stay in the cache
+SEARCH_SETTINGS = 64  # replicates that the grid search solves together
 GRID_BATCH_NUMBERS = 4_000_000  # numbers in memory at once in the grid search
 MAX_STEPS = 200
-# A Newton step that promises less than this share of the objective is rounding.
-DECREMENT = 1e-14
+# A Newton step that promises less than this share of the objective is rounding; for a bootstrap replicate, far less
+# than the replicates differ by.
+DECREMENT, DRAW_DECREMENT = 1e-14, 1e-8
 
 
 @dataclass(frozen=True)
@@ -149,14 +151,20 @@ def residuals(problem: Problem, theta_p: Array) -> tuple[Array, Array]:
     return np.log(loss_n / problem.loss_n), jacobian_np / loss_n[:, None]
 
 
-def polish(problem: Problem, theta_rp: Array, weights_rn: Array, deltas: tuple[float, ...]) -> Optimum:
+def _batches(problem: Problem, settings: int) -> list[slice]:
+    size = max(1, BATCH_NUMBERS // len(problem.loss_n))
+    return [slice(start, start + size) for start in range(0, settings, size)]
+
+
+def polish(
+    problem: Problem, theta_rp: Array, weights_rn: Array, deltas: tuple[float, ...], decrement: float = DECREMENT
+) -> Optimum:
     """The local optimum that each setting leads to, through the widths of Huber's function in turn."""
     batches = []
-    for start in range(0, len(theta_rp), BATCH_SETTINGS):
-        part = slice(start, start + BATCH_SETTINGS)
+    for part in _batches(problem, len(theta_rp)):
         theta = theta_rp[part]
         for delta in deltas:
-            optimum = _newton(problem, theta, weights_rn[part], delta)
+            optimum = _newton(problem, theta, weights_rn[part], delta, decrement)
             theta = optimum.theta_rp
         batches.append(optimum)
     return Optimum(
@@ -167,7 +175,7 @@ def polish(problem: Problem, theta_rp: Array, weights_rn: Array, deltas: tuple[f
     )
 
 
-def _newton(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float) -> Optimum:
+def _newton(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float, decrement: float) -> Optimum:
     """Projected, damped Newton; settings leave the batch as they converge."""
     low_p, high_p = problem.law.bounds
     theta_rp = np.clip(theta_rp, low_p, high_p)
@@ -179,7 +187,7 @@ def _newton(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float) 
     for _ in range(MAX_STEPS):
         held_rp = _held(theta_rp[active], here.at(active), low_p, high_p)
         step_rp, decrement_r, norm_r[active] = _step(here.at(active), held_rp, damping_r[active])
-        converged_r[active] = decrement_r <= DECREMENT * here.value_r[active] + tiny_r[active]
+        converged_r[active] = decrement_r <= decrement * here.value_r[active] + tiny_r[active]
         trial_rp = np.clip(theta_rp[active] + step_rp, low_p, high_p)
         trial = derivatives(problem, trial_rp, weights_rn[active], delta)
         better_r = trial.value_r < here.value_r[active]
@@ -223,8 +231,8 @@ def search(problem: Problem, counts_rc: Array) -> Array:
     best_rp, best_r = np.zeros((len(counts_rc), len(problem.law.parameters))), np.full(len(counts_rc), -np.inf)
     for part_gx in _grid_parts(problem):
         by_cluster_mgc = _moments(problem, part_gx, counts_rc.shape[1])
-        for start in range(0, len(counts_rc), BATCH_SETTINGS):
-            batch = np.arange(start, min(start + BATCH_SETTINGS, len(counts_rc)))
+        for start in range(0, len(counts_rc), SEARCH_SETTINGS):
+            batch = np.arange(start, min(start + SEARCH_SETTINGS, len(counts_rc)))
             coefficients_krg, gain_rg = _solve_counts(by_cluster_mgc, counts_rc[batch], terms)
             at_g = gain_rg.argmax(axis=1)
             rows = np.arange(len(batch))

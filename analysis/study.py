@@ -1,5 +1,6 @@
 """Everything asked of one sweep's run folders, each answer computed once when it is first wanted."""
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,18 +10,19 @@ import pandas as pd
 
 from analysis.conventions import CONVENTIONS, add_counts
 from analysis.fit import Fit, fit
-from analysis.forecast import Forecast, forecast
+from analysis.forecast import Forecast, held_out_rows, score
 from analysis.laws import LAWS
 from analysis.laws.law import Law
-from analysis.selection import usable
+from analysis.selection import select, usable
 from analysis.table import load
 from analysis.transfer import Transfer, transfer
-from analysis.wording import rounded, span
+from analysis.wording import estimate
 from harness.record import Run, read_runs, read_sweep
 from harness.refusal import Refusal, pick
 
 LEVEL = 0.90
-MOST_LINE_REPLICATES = 400  # a straight line settles sooner than a law
+LEVEL_WORDS = f"{100 * LEVEL:.0f} %"
+BESIDE = 300  # replicates at most of what stands beside the sweep's own law: other conventions, other domains
 IMPORTED = "given"  # the convention of tables that came without parts
 
 
@@ -92,15 +94,24 @@ class Study:
     def fit_under(self, convention: str) -> Fit:
         """The law fitted to the rungs that are not held out, as this convention counts them."""
         if convention not in self._fits:
-            counted = add_counts(self.raw, convention)
             try:
-                self._fits[convention] = fit(self.law, counted, bootstrap=self.bootstrap)
+                self._fits[convention] = self._fit(convention)
             except Refusal as refusal:
                 self._fits[convention] = refusal
         known = self._fits[convention]
         if isinstance(known, Refusal):
             raise known
         return known
+
+    def _fit(self, convention: str) -> Fit:
+        """A convention that counts what the law sees as the study's own does shares its fit."""
+        counted = add_counts(self.raw, convention)
+        if convention == self.convention:
+            return fit(self.law, counted, bootstrap=self.bootstrap)
+        with contextlib.suppress(Refusal):
+            if select(self.law, counted).data_hash == self.fit.data_hash:
+                return self.fit
+        return fit(self.law, counted, bootstrap=min(self.bootstrap, BESIDE))
 
     @property
     def fit(self) -> Fit:
@@ -109,12 +120,13 @@ class Study:
     @cached_property
     def forecast(self) -> Forecast:
         """The held-out rungs as the fitted ones foretell them; refused where none is finished."""
-        return forecast(self.law, self.table, LEVEL, bootstrap=self.bootstrap)
+        held = held_out_rows(self.table)
+        return score(self.fit, self.table, held, LEVEL)
 
     @cached_property
     def transfers(self) -> dict[str, Transfer]:
         """Domain by domain, how loss there follows the training text; refused where no other domain was scored."""
-        return transfer(self.table, level=LEVEL, bootstrap=min(self.bootstrap, MOST_LINE_REPLICATES))
+        return transfer(self.table, level=LEVEL, bootstrap=min(self.bootstrap, BESIDE))
 
 
 def law_in_words(study: Study) -> dict[str, str]:
@@ -127,4 +139,5 @@ def law_in_words(study: Study) -> dict[str, str]:
 def parameter_in_words(known: Fit, name: str, low: float, high: float) -> str:
     if not known.identified(name):
         return f"not identified: {known.doubt(name)}"
-    return f"{rounded(known.parameters[name], (high - low) / 2)} ({span(low, high)})"
+    value, ends = estimate(known.parameters[name], low, high)
+    return f"{value} ({ends})"

@@ -23,18 +23,24 @@ def power_of_ten(value: float) -> str:
 
 
 def rounded(value: float, uncertainty: float) -> str:
-    """As many digits as the uncertainty leaves meaning to: two of its own."""
+    """As many digits as the uncertainty leaves meaning to: two of its own; what is not nought is never printed as 0."""
     if not (math.isfinite(uncertainty) and uncertainty > 0):
         return f"{value:.3g}"
     digits = 1 - math.floor(math.log10(uncertainty))
+    if value:
+        digits = max(digits, -math.floor(math.log10(abs(value))))
     if digits < 0:
         return f"{round(value, digits):,.0f}"
     return f"{value:.{digits}f}"
 
 
-def span(low: float, high: float) -> str:
-    """An interval's ends, with two digits of its half width."""
-    return f"{rounded(low, (high - low) / 2)} to {rounded(high, (high - low) / 2)}"
+def estimate(value: float, low: float, high: float) -> tuple[str, str]:
+    """A value and its interval, each end with two digits of its own distance; no ends where there is no interval."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{value:.3g}", "no interval"
+    below, above = value - low, high - value
+    nearest = min((side for side in (below, above) if side > 0), default=math.nan)
+    return rounded(value, nearest), f"{rounded(low, below)} to {rounded(high, above)}"
 
 
 def with_error(value: float, error: float, sign: str = "") -> str:

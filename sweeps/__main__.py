@@ -80,7 +80,7 @@ def dashboard(arguments: argparse.Namespace) -> int:
         )
     if not journal.exists():
         raise Refusal(f"{journal} does not exist: launch the sweep first")
-    return subprocess.run(["optuna-dashboard", str(journal.absolute())], check=False).returncode
+    return subprocess.run([Path(sys.executable).parent / "optuna-dashboard", journal], check=False).returncode
 
 
 # --- fit, report, compare

@@ -40,16 +40,23 @@ def quantity(value: float) -> str:
     return f"{value:.3g}Z"
 
 
+def clock(seconds: float) -> str:
+    """`1:18:05` or `4:10`, for narrow columns."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def plan(sweep: Sweep, made: Plan, workers: int) -> None:
+    """The rungs as a table that fits 80 columns, then the totals."""
     table = Table(title=f"{sweep.name}: {sweep.question}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("run", "variant", "depth", "width", "tokens", "seed", "parameters", "FLOPs", "time", "state"):
-        table.add_column(heading, justify="left" if heading in ("run", "variant", "state") else "right", no_wrap=True)
+    for heading in ("run", "depth", "width", "tokens", "seed", "params", "FLOPs", "time", "state"):
+        table.add_column(heading, justify="left" if heading in ("run", "state") else "right", no_wrap=True)
     for rung in made.rungs:
         spec = rung.spec
-        state = Text(rung.state + (" · held out" if rung.held_out else ""), STATE_STYLE[rung.state])
-        shape = (spec.run_id, spec.variant, str(spec.depth), str(spec.width), quantity(spec.tokens), str(spec.seed))
-        cost = (quantity(rung.parts.params), f"{rung.flops:.2e}", duration(rung.seconds))
-        table.add_row(*shape, *cost, state)
+        state = Text(rung.state + (", held out" if rung.held_out else ""), STATE_STYLE[rung.state])
+        shape = (spec.run_id[:8], str(spec.depth), str(spec.width), quantity(spec.tokens), str(spec.seed))
+        table.add_row(*shape, quantity(rung.parts.params), f"{rung.flops:.1e}", clock(rung.seconds), state)
     console.print(table)
     console.print(
         f"{len(made.rungs)} rungs on {made.trunks} trunks, {len(made.pending)} to train; "

@@ -6,7 +6,7 @@ from sweeps.ladder import BASE
 SWEEP = Sweep(
     name="pilot_shapes",
     question="Which shapes show size at every budget, and does the step size of the learning rate matter?",
-    base=BASE,
+    base=BASE | {"learning_rate": 0.005},
     axes=[
         over(
             "depth width learning_rate",

@@ -6,7 +6,7 @@ from sweeps.ladder import BASE
 SWEEP = Sweep(
     name="pilot_steps",
     question="How large may a step be before a budget is limited by steps and not by data?",
-    base=BASE,
+    base=BASE | {"learning_rate": 0.005},
     axes=[
         over("depth width", (1, 16), (2, 32), (3, 64)),
         over("batch_tokens", 256, 512, 1_024),

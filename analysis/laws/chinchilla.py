@@ -32,4 +32,5 @@ CHINCHILLA = Law(
     cheapest=lambda theta_rp, product_c: cheapest_params(
         theta_rp[:, 1], theta_rp[:, 2], theta_rp[:, 3], theta_rp[:, 4], product_c
     ),
+    rests_on={"A": ("alpha",), "B": ("beta",)},
 )

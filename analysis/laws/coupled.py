@@ -67,4 +67,5 @@ COUPLED = Law(
     cheapest=lambda theta_rp, product_c: cheapest_params(
         theta_rp[:, 1], theta_rp[:, 5], theta_rp[:, 2], theta_rp[:, 3], product_c
     ),
+    rests_on={"A": ("alpha", "k"), "B": ("beta", "k")},
 )

@@ -69,6 +69,8 @@ class Law:
     from_natural: Conversion = field(repr=False)
     centre: Literal["geometric", "smallest"] = "geometric"
     cheapest: Callable[[Array, Array], Array] | None = field(default=None, repr=False)  # (theta_rp, N D) -> best N
+    # A scale is the law carried to one parameter or token: it is known no better than the exponents it is carried by.
+    rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def parameters(self) -> tuple[str, ...]:

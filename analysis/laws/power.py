@@ -28,6 +28,7 @@ def _law(variable: str, floor: bool) -> Law:
         basis=basis,
         to_natural=lambda theta_rp, centre: rescale(theta_rp, centre, +1),
         from_natural=lambda theta_rp, centre: rescale(theta_rp, centre, -1),
+        rests_on={"A": ("alpha",)},
     )
 
 

@@ -41,4 +41,5 @@ SHIFTED_POWER = Law(
     to_natural=lambda theta_rp, centre: _rescale(theta_rp, centre, +1),
     from_natural=lambda theta_rp, centre: _rescale(theta_rp, centre, -1),
     centre="smallest",
+    rests_on={"K": ("kappa",)},
 )
