@@ -4,8 +4,10 @@ The run folders are the truth and the queue; the study is what dashboards show, 
 """
 
 import contextlib
+import hashlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,9 +25,9 @@ from harness.progress import Progress, read_progress
 from harness.record import Point, Run
 from harness.refusal import Refusal, pick
 from harness.spec import Spec
-from harness.worker import pending
+from harness.worker import PREEMPTED, pending
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 DEATHS_ALLOWED = 20  # workers that end one after another while no rung is committed
 
 # Always parameters of a trial; the second group only where the sweep varies them.
@@ -49,6 +51,8 @@ class Study:
         self.held_out = {rung["run_id"] for rung in record.read_sweep(root)["rungs"] if rung["held_out"]}
         self.distributions = distributions([run.spec for run in self.runs.values()])
         name = record.read_sweep(root)["name"]
+        if storage_url:  # which other results folders may share
+            name = f"{name}-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]}"
         storage = storage_from(storage_url) if storage_url else journal(root / "optuna.journal")
         self.study = optuna.create_study(study_name=name, storage=storage, direction="minimize", load_if_exists=True)
         self.open: dict[str, Trial] = {}
@@ -59,22 +63,24 @@ class Study:
         """Gives every run one trial: those of an earlier launch are taken up again, finished runs are added whole."""
         known: set[str] = set()
         for trial in self.study.get_trials(deepcopy=False):
-            run_id = trial.user_attrs.get("run_id")
-            if run_id not in self.runs or run_id in known:
+            run = self.runs.get(trial.user_attrs.get("run_id", ""))
+            if run is None or run.run_id in known or not _agrees(trial, run):
                 continue
-            if trial.state == TrialState.FAIL and self.runs[run_id].pending:
-                continue  # it is being tried again, as a new trial
-            known.add(run_id)
-            if not trial.state.is_finished():
-                self.open[run_id] = self._reopened(trial)
+            known.add(run.run_id)
+            if trial.state == TrialState.RUNNING:
+                self.open[run.run_id] = self._reopened(trial)
         missing = [run for run_id, run in self.runs.items() if run_id not in known]
         self.study.add_trials([self._finished(run) for run in missing if run.done])
         for run in missing:
             if run.done is None:
                 self.study.enqueue_trial(self._parameters(run.spec), user_attrs=self._attributes(run))
-        for _ in [run for run in missing if run.done is None]:
+        for _ in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             asked = self.study.ask(self.distributions)
-            self.open[asked.user_attrs["run_id"]] = asked
+            run_id = asked.user_attrs.get("run_id", "")
+            if run_id in self.runs and run_id not in self.open:
+                self.open[run_id] = asked
+            else:  # a launcher was killed between laying it out and asking for it
+                self.study.tell(asked, state=TrialState.FAIL)
 
     def _reopened(self, trial: FrozenTrial) -> Trial:
         # Optuna has no public way back from a stored trial to one that takes reports.
@@ -121,6 +127,15 @@ class Study:
             if point.tokens not in told:
                 trial.report(_loss(run.spec, point), step=point.tokens)
                 told.add(point.tokens)
+
+
+def _agrees(trial: FrozenTrial, run: Run) -> bool:
+    """Whether the trial says what the folder says; what does not is overtaken by a new trial."""
+    if trial.state == TrialState.COMPLETE:
+        return run.done is not None
+    if trial.state == TrialState.FAIL:
+        return run.done is None and run.failure is not None
+    return trial.state == TrialState.RUNNING
 
 
 def _loss(spec: Spec, point: Point) -> float:
@@ -186,25 +201,15 @@ class Workers:
 
     def keep(self) -> None:
         """Replaces workers that ended while work is left."""
-        ended = [worker for worker in self.running if worker.poll() is not None]
-        self.running = [worker for worker in self.running if worker.poll() is None]
-        self.deaths += len(ended)
-        free = len(self._unclaimed())
-        # A worker that has just started has claimed nothing yet.
-        idle = len(self.running) - self._claimed()
-        for slot in range(min(self.count - len(self.running), free - max(0, idle))):
-            log = self.root / "logs" / f"worker-{len(self.running) + slot}.log"
-            self.running.append(self.start(self.command, log))
-
-    def _pending_locks(self) -> list[Path]:
+        codes = [worker.poll() for worker in self.running]
+        self.deaths += sum(code is not None for code in codes)
+        self.running = [worker for worker, code in zip(self.running, codes, strict=True) if code is None]
         trunks = {spec.trunk_id for spec in pending(self.root)}
-        return [record.trunk_folder(self.root, trunk_id) / "lock" for trunk_id in trunks]
-
-    def _unclaimed(self) -> list[Path]:
-        return [lock for lock in self._pending_locks() if not record.is_claimed(lock)]
-
-    def _claimed(self) -> int:
-        return sum(record.is_claimed(lock) for lock in self._pending_locks())
+        claimed = sum(record.is_claimed(record.trunk_folder(self.root, trunk_id) / "lock") for trunk_id in trunks)
+        alive = len(self.running)
+        starting = max(0, alive - claimed)  # have claimed nothing yet
+        for slot in range(alive, min(self.count, alive + len(trunks) - claimed - starting)):
+            self.running.append(self.start(self.command, self.root / "logs" / f"worker-{slot}.log"))
 
     def stop(self) -> None:
         """Asks every worker to save and end, and waits for it."""
@@ -219,13 +224,14 @@ def launch(
     root: Path, cache: Path, workers: int, show: Show, executor: str = "local", storage_url: str | None = None
 ) -> int:
     """Trains what is missing; returns 0, or 1 if a rung failed. A second launch of a live sweep only adds workers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(PREEMPTED))
     crew = Workers(root, cache, workers, executor)
     study: Study | None = None
     finished = -1
     with contextlib.ExitStack() as held:
         held.callback(crew.stop)
         while True:
-            if study is None and held.enter_context(record.claim(root / "launch.lock")):
+            if study is None and _own(root, held):
                 study = Study(root, storage_url)
             progress = read_progress(root)
             if study:
@@ -242,3 +248,12 @@ def launch(
                 )
             crew.keep()
             time.sleep(POLL_SECONDS)
+
+
+def _own(root: Path, held: contextlib.ExitStack) -> bool:
+    """Takes the sweep's lock for as long as `held` lives, if no other launcher has it."""
+    with contextlib.ExitStack() as attempt:
+        if not attempt.enter_context(record.claim(root / "launch.lock", patience=0)):
+            return False
+        held.enter_context(attempt.pop_all())
+        return True

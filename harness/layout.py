@@ -4,71 +4,92 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import record
-from harness.dataset import WindowOrder, prepare
+from harness.dataset import Dataset, WindowOrder
 from harness.record import Json
 from harness.refusal import Refusal
+from harness.spec import Spec
 from harness.sweep import Rung, Sweep
-from harness.tasks import find_task
+from harness.tasks import LanguageModelling, find_task
 
 FACTS_OF_TEXT = ("source", "version", "licence", "tokenizer", "tokenizer_hash", "vocab_size")
 FACTS_OF_FILES = ("train", "val", "dropped", "split_rule", "data_hash")
 
+CURE = "pass --results DIR for a folder of its own, or move the old one away"
+
 
 def lay_out(sweep: Sweep, rungs: Sequence[Rung], root: Path, cache: Path) -> None:
     """Writes sweep.json and every rung's spec.json; refuses a folder of another design or of other data."""
-    texts = {(rung.spec.corpus, rung.spec.tokenizer, rung.spec.vocab_size): rung.spec for rung in rungs}
-    data = {}
-    for (corpus, tokenizer, vocab_size), spec in texts.items():
-        dataset = prepare(corpus, tokenizer, vocab_size, cache)
-        for pool in {(r.spec.context, r.spec.unique_tokens) for r in rungs if r.spec.corpus == corpus}:
-            WindowOrder(dataset.train_tokens, *pool, seed=0)  # refuses a pool that the text cannot fill
-        manifest = dataset.manifest
-        data["/".join((corpus, tokenizer, str(vocab_size)))] = {
-            key: manifest[key] for key in FACTS_OF_TEXT + FACTS_OF_FILES
-        }
-        for task in sweep.tasks:
-            find_task(task).load(spec, cache)
+    refuse_strangers(rungs, root)
     design = {
         "name": sweep.name,
         "question": sweep.question,
         "tasks": list(sweep.tasks),
         "law": sweep.law,
         "convention": sweep.convention,
-        "data": data,
+        "data": _texts([rung.spec for rung in rungs], sweep.tasks, cache),
         "rungs": [
             {"run_id": rung.spec.run_id, "trunk_id": rung.spec.trunk_id, "held_out": rung.held_out} for rung in rungs
         ],
     }
-    _refuse_another(design, root)
-    for rung in rungs:
-        record.ask_for(root, rung.spec)
-    record.write_sweep(root, design)
+    with record.claim(root / "layout.lock", patience=1000):
+        refuse_strangers(rungs, root)
+        _refuse_another(design, root)
+        for rung in rungs:
+            record.ask_for(root, rung.spec)
+        record.write_sweep(root, design)
 
 
-def _refuse_another(design: Json, root: Path) -> None:
-    """A folder may gain rungs; what stands in it must belong to the design, and the held-out ones stay held out."""
-    asked = {rung["run_id"]: rung["held_out"] for rung in design["rungs"]}
-    strangers = set(record.run_ids(root)) - set(asked)
-    cure = "pass --results DIR for a folder of its own, or move the old one away"
+def refuse_strangers(rungs: Sequence[Rung], root: Path) -> None:
+    """A folder may gain rungs, but all that stands in it must belong to the design."""
+    strangers = set(record.run_ids(root)) - {rung.spec.run_id for rung in rungs}
     if strangers:
         raise Refusal(
             f"{root} holds {len(strangers)} of another spec's rungs (first: {min(strangers)}), "
-            f"and a results folder belongs to one design: {cure}"
+            f"and a results folder belongs to one design: {CURE}"
         )
+
+
+def _texts(specs: Sequence[Spec], tasks: Sequence[str], cache: Path) -> Json:
+    """Facts of every text that is read, trained on or scored; refuses a pool or a window that the text cannot fill."""
+    texts: Json = {}
+    for spec in {(s.text, s.context, s.unique_tokens, s.eval_tokens): s for s in specs}.values():
+        own = LanguageModelling(spec.corpus)
+        dataset = own.dataset(spec, cache)
+        WindowOrder(dataset.train_tokens, spec.context, spec.unique_tokens, seed=0)
+        own.load(spec, cache)
+        texts[spec.text] = _facts(dataset)
+        for task in map(find_task, tasks):
+            task.load(spec, cache)
+            texts[f"{task.name} for {spec.text}"] = _facts(task.dataset(spec, cache))
+    return texts
+
+
+def _facts(dataset: Dataset) -> Json:
+    return {key: dataset.manifest[key] for key in FACTS_OF_TEXT + FACTS_OF_FILES}
+
+
+def _refuse_another(design: Json, root: Path) -> None:
+    """What was frozen before training stays: held-out flags, law, convention, tasks and texts."""
     frozen = record.read_json(root / "sweep.json")
     if frozen is None:
         return
+    asked = {rung["run_id"]: rung["held_out"] for rung in design["rungs"]}
     for rung in frozen["rungs"]:
         if asked.get(rung["run_id"], rung["held_out"]) != rung["held_out"]:
-            raise Refusal(f"rung {rung['run_id']} in {root} was laid out as held_out={rung['held_out']}: {cure}")
-    for field in ("law", "convention"):
+            raise Refusal(f"rung {rung['run_id']} in {root} was laid out as held_out={rung['held_out']}: {CURE}")
+    for field in ("law", "convention", "tasks"):
         if design[field] != frozen[field]:
             raise Refusal(
-                f"{field}={design[field]!r} in {root} was frozen as {frozen[field]!r} before training: {cure}"
+                f"{field}={design[field]!r} in {root} was frozen as {frozen[field]!r} before training: {CURE}"
             )
-    for key, facts in design["data"].items():
-        if key in frozen["data"] and frozen["data"][key]["data_hash"] != facts["data_hash"]:
-            raise Refusal(
-                f"the text {key} now hashes to {facts['data_hash'][:12]}, the runs in {root} were trained on "
-                f"{frozen['data'][key]['data_hash'][:12]}: two texts are never mixed; {cure}"
-            )
+    for text, facts in design["data"].items():
+        if text in frozen["data"]:
+            refuse_other_text(text, facts["data_hash"], frozen["data"][text]["data_hash"])
+
+
+def refuse_other_text(text: str, data_hash: str, frozen_hash: str) -> None:
+    if data_hash != frozen_hash:
+        raise Refusal(
+            f"the text {text} now hashes to {data_hash[:12]}, the sweep was laid out on {frozen_hash[:12]}: "
+            "two texts are never mixed; restore the text, or pass --results DIR for a folder of its own"
+        )

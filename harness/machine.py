@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.corpora import CORPORA
+from harness.refusal import Refusal
+
 VERSIONED = ("torch", "lightning", "numpy", "optuna", "tokenizers")
 
 # Dense bf16 FLOP/s from the makers' data sheets.
@@ -19,13 +22,18 @@ COMPILED_FROM_WIDTH = 128
 
 
 def resolve(fields: dict[str, Any]) -> dict[str, Any]:
-    """Replaces "auto" in device, precision and kernel, so that a run's name says what it was computed with."""
+    """Resolves "auto" device, precision, kernel and a relative path: a run's name says what it was computed with."""
     from harness.models.kernels import compiler, fast_bf16
 
     fields = dict(fields)
+    corpus = str(fields.get("corpus", ""))
+    if corpus and corpus not in CORPORA and Path(corpus).exists():
+        fields["corpus"] = str(Path(corpus).absolute())
     if fields.get("device", "auto") == "auto":
         fields["device"] = "cuda" if has_gpu() else "cpu"
     on_gpu = fields["device"] == "cuda"
+    if on_gpu and not has_gpu():
+        raise Refusal("device='cuda': torch sees no GPU on this machine; use device=cpu, or device=auto")
     compiled = compiler() is not None and (on_gpu or fields.get("width", 0) >= COMPILED_FROM_WIDTH)
     if fields.get("kernel", "auto") == "auto":
         fields["kernel"] = "compiled" if compiled else "eager"
@@ -65,10 +73,10 @@ def peak_flops(device: str, precision: str) -> float:
     """FLOP/s that MFU is counted against: a GPU's data sheet, else a matrix product timed on this process's threads."""
     import torch
 
-    if device == "cuda":
-        known = [peak for name, peak in GPU_PEAK_FLOPS.items() if name in device_name(device)]
-        if known:
-            return known[0]
+    if device == "cuda" and precision == "bf16":
+        for word in device_name(device).replace("-", " ").split():
+            if word in GPU_PEAK_FLOPS:
+                return GPU_PEAK_FLOPS[word]
     side = 4096 if device == "cuda" else 768
     a = torch.randn(side, side, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
     best = float("inf")

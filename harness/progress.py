@@ -1,14 +1,11 @@
 """How far a launched sweep is, read from its folder alone: done, running, failed and why, and when it will end."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import record
 from harness.plan import by_trunk, seconds_scale, step_seconds, trunk_tokens
-from harness.record import Json, Run
-
-STALE_SECONDS = 60.0  # a heartbeat older than this belongs to nobody
+from harness.record import Run
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def read_progress(root: Path) -> Progress:
         folder = record.trunk_folder(root, trunk[0].trunk_id)
         beat = record.heartbeat(folder)
         tokens = trunk_tokens(trunk)
-        if beat and _alive(folder, beat):
+        if beat and record.is_claimed(folder / "lock"):
             tokens = max(0, tokens - beat["step"] * trunk[0].batch_tokens)
             if beat["run_id"] in pending:
                 running.append(Running(pending[beat["run_id"]], beat["step"], beat["phase"], beat["tokens_per_second"]))
@@ -68,7 +65,3 @@ def read_progress(root: Path) -> Progress:
         seconds_left=sum(left),
         longest_trunk_seconds=max(left, default=0.0),
     )
-
-
-def _alive(folder: Path, beat: Json) -> bool:
-    return time.time() - beat["time"] < STALE_SECONDS and record.is_claimed(folder / "lock")

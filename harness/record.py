@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from harness.refusal import Refusal
 from harness.spec import Spec, make_spec
@@ -85,20 +85,30 @@ def commit(path: Path, value: Mapping[str, Any]) -> bool:
 
 def _staged(path: Path, content: bytes) -> Path:
     staged = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    with staged.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with staged.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        staged.unlink(missing_ok=True)
+        raise
     return staged
+
+
+def sweep_out(folder: Path) -> None:
+    """Removes what a killed writer staged; only for who holds the folder's claim."""
+    for staged in folder.glob(".*.*"):
+        staged.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Json | None:
     """The object in the file, or None where there is none (or one that a crash of the disk tore)."""
     try:
-        value: Json = json.loads(path.read_text())
-        return value
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        value = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    return value if isinstance(value, dict) else None
 
 
 # --- runs
@@ -118,7 +128,12 @@ def ask_for(root: Path, spec: Spec) -> None:
 
 def read_run(folder: Path) -> Run:
     """The run in this folder; refuses a spec.json that does not hash to the folder's name."""
-    return Run(folder, _read_spec(folder), read_json(folder / "done.json"), read_json(folder / "failed.json"))
+    run = Run(folder, _read_spec(folder), read_json(folder / "done.json"), read_json(folder / "failed.json"))
+    if run.done is not None and not ("seconds" in run.done and (folder / "points.jsonl").is_file()):
+        raise Refusal(
+            f"{folder} has a done.json without seconds or points, so it was damaged: delete done.json, launch again"
+        )
+    return run
 
 
 @functools.cache
@@ -145,8 +160,8 @@ def read_runs(root: Path) -> list[Run]:
 def run_ids(root: Path) -> list[str]:
     """Ids of the runs laid out in the folder: those of sweep.json in its order, then any others."""
     there = {path.parent.name for path in (root / "runs").glob("*/spec.json")}
-    design = read_json(root / "sweep.json") or {"rungs": []}
-    ordered = [rung["run_id"] for rung in design["rungs"] if rung["run_id"] in there]
+    design = read_json(root / "sweep.json") or {}
+    ordered = [rung["run_id"] for rung in design.get("rungs", []) if rung["run_id"] in there]
     return ordered + sorted(there - set(ordered))
 
 
@@ -169,7 +184,7 @@ def forgive(folder: Path) -> None:
 
 
 def _line(point: Point) -> bytes:
-    return (json.dumps(asdict(point)) + "\n").encode()
+    return (json.dumps(asdict(point), allow_nan=False) + "\n").encode()
 
 
 def read_points(folder: Path) -> list[Point]:
@@ -188,6 +203,8 @@ def read_points(folder: Path) -> list[Point]:
 def append_point(folder: Path, point: Point) -> None:
     with (folder / "points.jsonl").open("ab") as file:
         file.write(_line(point))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def keep_points(folder: Path, until_step: int) -> list[Point]:
@@ -207,7 +224,12 @@ def write_sweep(root: Path, design: Mapping[str, Any]) -> None:
 def read_sweep(root: Path) -> Json:
     design = read_json(root / "sweep.json")
     if design is None:
-        raise Refusal(f"{root} holds no sweep.json: launch the sweep first, or point --results at the folder above it")
+        raise Refusal(f"{root} holds no whole sweep.json: launch the sweep, or point --results at the folder above it")
+    if design.get("schema_version") != SCHEMA_VERSION or "rungs" not in design:
+        raise Refusal(
+            f"{root}/sweep.json has schema_version={design.get('schema_version')}, this code reads {SCHEMA_VERSION}: "
+            "launch the sweep again to write it anew"
+        )
     return design
 
 
@@ -223,13 +245,13 @@ def claim(path: Path, patience: int = 3) -> Iterator[bool]:
     """Holds a kernel lock on the file while the block runs; yields False if another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        yield _lock(file, patience)
+        yield _lock(file.fileno(), patience)
 
 
-def _lock(file: IO[str], patience: int) -> bool:
+def _lock(descriptor: int, patience: int) -> bool:
     for attempt in range(patience + 1):
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             if attempt < patience:
@@ -241,8 +263,8 @@ def is_claimed(path: Path) -> bool:
     """Whether some living process holds the lock; looking takes it for an instant."""
     if not path.exists():
         return False
-    with claim(path, patience=0) as free:
-        return not free
+    with path.open() as file:
+        return not _lock(file.fileno(), patience=0)
 
 
 def beat(folder: Path, **facts: Any) -> None:

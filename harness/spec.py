@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -27,11 +28,11 @@ class Spec(BaseModel):
     parent: str | None = None  # run_id of the run whose weights this one starts from
 
     variant: str = "modern"
-    depth: int = Field(ge=1)
-    width: int = Field(ge=2)
+    depth: int = Field(ge=1, le=100_000)
+    width: int = Field(ge=2, le=1_000_000)
     heads: int = Field(ge=1)
-    context: int = Field(64, ge=2)
-    vocab_size: int = Field(256, ge=2)
+    context: int = Field(64, ge=2, le=10_000_000)
+    vocab_size: int = Field(256, ge=2, le=10_000_000)
 
     corpus: str = "sotu"
     tokenizer: Literal["bytes", "bpe", "gpt2"] = "bytes"
@@ -59,6 +60,8 @@ class Spec(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.parent is not None:
+            raise ValueError(f"parent={self.parent!r}: a run cannot start from another's weights yet; leave it out")
         check_shape(self)
         if self.batch_tokens % self.context:
             raise ValueError(
@@ -76,7 +79,12 @@ class Spec(BaseModel):
                 f"unique_tokens={self.unique_tokens}, and epochs={self.epochs:g} allows fewer: "
                 f"lower tokens, or say epochs={-(-self.tokens // self.unique_tokens)}"
             )
-        if self.schedule == "wsd" and self.warmup_tokens > self.branch_step * self.batch_tokens:
+        if self.schedule == "wsd" and self.branch_step == self.steps:
+            raise ValueError(
+                f"cooldown_fraction={self.cooldown_fraction} of {self.steps} steps is less than one: a loss is decayed "
+                f"only after a cool-down; use at least {1 / self.steps:.3g}"
+            )
+        if self.warmup_tokens > self.branch_step * self.batch_tokens:
             raise ValueError(
                 f"warmup_tokens={self.warmup_tokens} reaches into the cool-down of tokens={self.tokens}: the rate must "
                 f"have risen before it falls; use at most {self.branch_step * self.batch_tokens}"
@@ -105,16 +113,21 @@ class Spec(BaseModel):
     def eval_steps(self) -> list[int]:
         """Where the run is measured: geometric steps, the same for every rung of a trunk, and its own last one."""
         grid, exponent = [], 0
-        while (step := round(FIRST_EVAL_STEP * 2 ** (exponent / self.evals_per_doubling))) < self.branch_step:
+        while (step := round(FIRST_EVAL_STEP * 2 ** (exponent / self.evals_per_doubling))) <= self.branch_step:
             grid.append(step)
             exponent += 1
-        return [*grid, self.steps]
+        return [*(step for step in grid if step < self.steps), self.steps]
 
     @property
+    def text(self) -> str:
+        """Names what the model reads, as tokens."""
+        return f"{self.corpus}/{self.tokenizer}/{self.vocab_size}"
+
+    @cached_property
     def run_id(self) -> str:
         return _digest(self.model_dump(mode="json"))
 
-    @property
+    @cached_property
     def trunk_id(self) -> str:
         """Rungs with the same trunk share all of training up to their cool-down (with cosine: nothing)."""
         shared = self.model_dump(mode="json")
@@ -134,6 +147,8 @@ def make_spec(fields: dict[str, Any]) -> Spec:
     for name in fields:
         if name not in Spec.model_fields:
             raise Refusal(f"no spec field is called {name!r}: {nearest(name, Spec.model_fields)}")
+        if isinstance(fields[name], bool):
+            raise Refusal(f"{name}={fields[name]}: no spec field is true or false; give its value")
     try:
         return Spec(**fields)
     except ValidationError as error:

@@ -56,7 +56,9 @@ class Sweep:
         return [Rung(spec, False) for spec in fitted] + [Rung(spec, True) for spec in held_out]
 
     def _layout(self, axes: Sequence[Axis], resolve: Resolve, where: Callable[[Fields], bool]) -> list[Spec]:
-        overrides = [over(name, *values) for name, values in self.overrides.items()]
+        # An override does not move what is held out: the axes of the held-out rungs keep their own values.
+        own = {name for axis in axes for fields in axis for name in fields} if axes is self.held_out else set()
+        overrides = [over(name, *values) for name, values in self.overrides.items() if name not in own]
         specs: dict[str, Spec] = {}
         for point in itertools.product(*axes, *overrides):
             fields: Fields = dict(self.base)
@@ -66,7 +68,7 @@ class Sweep:
             fields = {
                 name: _computed(name, value, known) if callable(value) else value for name, value in fields.items()
             }
-            if where(fields):
+            if _computed("where", where, fields):
                 spec = make_spec(resolve(fields))
                 specs[spec.run_id] = spec
         return list(specs.values())
@@ -101,7 +103,7 @@ def find_sweep(name: str, folder: Path) -> Sweep:
     module = importlib.util.module_from_spec(module_spec)
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Refusal(f"sweep file {path} does not load: {type(error).__name__}: {error}") from error
     sweep = getattr(module, "SWEEP", None)
     if not isinstance(sweep, Sweep):

@@ -1,12 +1,11 @@
 """Trains one trunk and its rungs under Lightning's Trainer: specs in, points and done.json out."""
 
-import contextlib
 import logging
 import math
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ import lightning as L
 import numpy as np
 import safetensors.torch
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from harness import checkpoint, machine, record
 from harness.counts import counts
-from harness.dataset import EvalWindows, WindowOrder, batch, prepare
+from harness.dataset import EvalWindows, WindowOrder, batch
+from harness.layout import refuse_other_text
 from harness.module import GPTModule
-from harness.record import Point
+from harness.record import Json, Point
 from harness.schedule import phase
 from harness.spec import Spec
 from harness.tasks import LanguageModelling, Task, find_task
@@ -52,10 +53,14 @@ class Data:
     tasks: list[tuple[Task, EvalWindows]]
 
 
-def load_data(spec: Spec, tasks: Sequence[str], cache: Path) -> Data:
-    dataset = prepare(spec.corpus, spec.tokenizer, spec.vocab_size, cache)
+def load_data(spec: Spec, tasks: Sequence[str], cache: Path, frozen: Mapping[str, Json]) -> Data:
+    """Opens every text; refuses one that is not what the sweep was laid out on."""
     own = LanguageModelling(spec.corpus)
     others = [find_task(name) for name in tasks if name != own.name]
+    dataset = own.dataset(spec, cache)
+    texts = {spec.text: dataset} | {f"{task.name} for {spec.text}": task.dataset(spec, cache) for task in others}
+    for text in texts.keys() & frozen.keys():
+        refuse_other_text(text, texts[text].data_hash, frozen[text]["data_hash"])
     return Data(
         data_hash=dataset.data_hash,
         train=np.array(dataset.train),
@@ -86,6 +91,8 @@ class Segment(L.Callback):
 
     def __init__(self, trunk: "Trunk", spec: Spec, saved_at: Path) -> None:
         self.trunk, self.spec, self.saved_at = trunk, spec, saved_at
+        self.eval_steps = set(spec.eval_steps[:-1])  # the last one is measured when the rung is finished
+        self.synced_steps = self.eval_steps | {spec.branch_step, spec.steps}
         self.saved = self.beaten = time.monotonic()
 
     def on_train_batch_start(
@@ -94,10 +101,11 @@ class Segment(L.Callback):
         self.batch_started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        trunk, now = self.trunk, time.monotonic()
+        trunk, now, step = self.trunk, time.monotonic(), self.trunk.module.step
+        if self.spec.device == "cuda" and (step % CHECK_STEPS == 0 or step in self.synced_steps):
+            torch.cuda.synchronize()  # else the clock would see launches, not work
         trunk.seconds += time.perf_counter() - self.batch_started
-        step = trunk.module.step
-        if step in trunk.eval_steps and step <= self.spec.branch_step:
+        if step in self.eval_steps:
             trunk.measure(self.spec)
         if step % CHECK_STEPS == 0 and not math.isfinite(float(trunk.module.loss_ema)):
             raise Diverged(f"training loss is {float(trunk.module.loss_ema)} at step {step}")
@@ -114,22 +122,31 @@ class Segment(L.Callback):
 class Trunk:
     """One shape trained once; at each budget a cool-down branches off, is measured and left, and the trunk goes on."""
 
-    def __init__(
-        self, root: Path, specs: Sequence[Spec], tasks: Sequence[str], cache: Path, stop: threading.Event
-    ) -> None:
+    def __init__(self, root: Path, specs: Sequence[Spec], design: Json, cache: Path, stop: threading.Event) -> None:
         self.root, self.stop = root, stop
         self.specs = sorted(specs, key=lambda spec: spec.tokens)
         self.folder = record.trunk_folder(root, specs[0].trunk_id)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.data = load_data(specs[0], tasks, cache)
+        for folder in (self.folder, *(record.run_folder(root, spec.run_id) for spec in specs)):
+            record.sweep_out(folder)
+        self.data = load_data(specs[0], design["tasks"], cache, design["data"])
         self.module = GPTModule(specs[0])
-        self.eval_steps = {step for spec in self.specs for step in spec.eval_steps if step <= spec.branch_step}
         self.seconds = 0.0
+        if specs[0].kernel == "compiled":
+            self._compile()
+
+    def _compile(self) -> None:
+        """Compiles before the clock starts: one batch forth and back, of which nothing stays."""
+        (tokens_bt,) = Batches(self.specs[0], self.data, 0, 1)
+        tokens_bt = tokens_bt.to(self.specs[0].device)
+        self.module.model.loss(tokens_bt[:, :-1], tokens_bt[:, 1:]).backward()  # type: ignore[no-untyped-call]
+        self.module.optimizer.zero_grad()
 
     def train(self) -> None:
         """Every rung in turn; a rung that diverges fails alone, a trunk that diverges fails what is left of it."""
         if not self._resume(latest=self.specs[0].branch_step):
             record.keep_points(self.folder, until_step=0)
+            checkpoint.remove(self.folder / "cooldown.ckpt")
         for position, spec in enumerate(self.specs):
             try:
                 if not self._resume_cooldown(spec):
@@ -145,7 +162,7 @@ class Trunk:
             except Diverged as error:
                 record.fail(record.run_folder(self.root, spec.run_id), str(error), kind="diverged")
             checkpoint.remove(self.folder / "cooldown.ckpt")
-            if not self._resume(latest=spec.branch_step):
+            if spec is not self.specs[-1] and not self._resume(latest=spec.branch_step):
                 raise RuntimeError(f"{self.folder / 'trunk.ckpt'} was lost while its trunk was training: launch again")
 
     def _run(self, spec: Spec, until: int, saved_at: Path) -> None:
@@ -165,6 +182,7 @@ class Trunk:
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
+            plugins=[LightningEnvironment()],  # inside a SLURM job too, a worker is one process that answers for itself
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -211,14 +229,15 @@ class Trunk:
         for task, windows in (self.data.own, *tasks):
             scores |= task.score(self.module.model, windows, spec.device)
         loss = scores[f"{self.data.own[0].name}/nll"]
-        if not math.isfinite(loss):
-            raise Diverged(f"validation loss is {loss} at step {step}")
+        train_loss = float(self.module.loss_ema)
+        if not (math.isfinite(loss) and math.isfinite(train_loss)):
+            raise Diverged(f"validation loss is {loss} and training loss {train_loss} at step {step}")
         point = Point(
             step=step,
             tokens=step * spec.batch_tokens,
             phase=phase(spec, step),
             learning_rate=self.module.optimizer.param_groups[0]["lr"],
-            train_loss=float(self.module.loss_ema),
+            train_loss=train_loss,
             seconds=self.seconds,
             scores={name: value for name, value in scores.items() if math.isfinite(value)},
         )
@@ -228,17 +247,15 @@ class Trunk:
 
     def _finish(self, spec: Spec) -> None:
         """Measures the decayed model on every task and commits the rung."""
+        self.module.model.to(spec.device)  # the Trainer leaves it on the CPU when it ends
         last = self.measure(spec, self.data.tasks)
         loss = last.scores[f"{self.data.own[0].name}/nll"]
         if loss >= math.log(spec.vocab_size):
             raise Diverged(f"final loss {loss:.3f} is no better than guessing among {spec.vocab_size} tokens")
         folder = record.run_folder(self.root, spec.run_id)
-        points = [
-            p for p in record.read_points(self.folder) if p.step in spec.eval_steps and p.step <= spec.branch_step
-        ]
+        points = [point for point in record.read_points(self.folder) if point.step in spec.eval_steps[:-1]]
         rate = spec.tokens / self.seconds
-        with contextlib.suppress(FileNotFoundError):
-            (folder / "failed.json").unlink()
+        record.forgive(folder)
         weights = {name: tensor.cpu().contiguous() for name, tensor in self.module.model.state_dict().items()}
         record.replace_bytes(self.folder / f"{spec.run_id}.safetensors", safetensors.torch.save(weights))
         record.finish(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness import record
 from harness.plan import by_trunk
+from harness.record import Json
 from harness.spec import Spec
 
 PREEMPTED = 75  # exit code: told to stop, state saved
@@ -21,8 +22,13 @@ def pending(root: Path, only: str | None = None) -> list[Spec]:
 
 
 def work(root: Path, cache: Path, only: str | None = None, parent: int | None = None) -> int:
-    """Trains until nothing is left to claim; returns the exit code (0, 1 if a rung failed here, 75 if told to stop)."""
-    tasks = record.read_sweep(root)["tasks"]
+    """Trains until nothing is left to claim; returns the exit code (0, 1 if a rung failed here, 75 if told to stop).
+
+    `only` trains that rung alone, and tries it again if it failed.
+    """
+    design = record.read_sweep(root)
+    if only:
+        record.forgive(record.run_folder(root, only))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -35,19 +41,19 @@ def work(root: Path, cache: Path, only: str | None = None, parent: int | None = 
                 # What another worker finished between the listing and the claim is no longer pending.
                 rungs = [spec for spec in trunk if pending(root, spec.run_id)] if mine else []
                 if rungs:
-                    failed |= not _train(root, rungs, tasks, cache, stop)
+                    failed |= not _train(root, rungs, design, cache, stop)
                     break
         else:
             return int(failed)
     return PREEMPTED
 
 
-def _train(root: Path, rungs: Sequence[Spec], tasks: Sequence[str], cache: Path, stop: threading.Event) -> bool:
+def _train(root: Path, rungs: Sequence[Spec], design: Json, cache: Path, stop: threading.Event) -> bool:
     """Whether no rung of the trunk failed; an error fails what is left of it and spares the other trunks."""
     from harness.train import Preempted, Trunk
 
     try:
-        Trunk(root, rungs, tasks, cache, stop).train()
+        Trunk(root, rungs, design, cache, stop).train()
     except Preempted:
         return True
     except Exception as error:

@@ -5,9 +5,9 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from harness.refusal import Refusal
+from harness.refusal import Refusal, pick
 from harness.sweep import Rung, Sweep, find_sweep
 
 HERE = Path(__file__).parent
@@ -20,10 +20,12 @@ INTERRUPTED = 130
 
 
 def plan(arguments: argparse.Namespace) -> int:
+    from harness.layout import refuse_strangers
     from harness.plan import make_plan
     from sweeps import _show
 
     sweep, rungs = _design(arguments)
+    refuse_strangers(rungs, _root(arguments, sweep))
     made = make_plan(rungs, _root(arguments, sweep))
     _print(arguments, _show.plan_json(sweep, made), lambda: _show.plan(sweep, made, _workers(arguments, rungs)))
     return 0
@@ -159,11 +161,18 @@ def _run_or_sweep(arguments: argparse.Namespace, name: str) -> Path:
 def _design(arguments: argparse.Namespace) -> tuple[Sweep, list[Rung]]:
     from dataclasses import replace
 
+    from analysis.conventions import CONVENTIONS
+    from analysis.laws import LAWS
     from harness import machine
+    from harness.tasks import find_task
 
     sweep = find_sweep(arguments.sweep, HERE)
     overrides = dict(_override(text) for text in arguments.set)
     sweep = replace(sweep, overrides=overrides)
+    pick(LAWS, sweep.law, "law")
+    pick(CONVENTIONS, sweep.convention, "counting convention")
+    for task in sweep.tasks:
+        find_task(task)
     return sweep, sweep.rungs(machine.resolve)
 
 
@@ -226,8 +235,15 @@ def _print(arguments: argparse.Namespace, value: Any, show: Callable[[], None]) 
 # --- the words
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="scalelaw", description="Scaling experiments on the GPT family.")
+class Parser(argparse.ArgumentParser):
+    """Answers a slip of the tongue as every other mistake is answered: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refusal(f"{message}; see {self.prog} --help")
+
+
+def parser() -> Parser:
+    top = Parser(prog="scalelaw", description="Scaling experiments on the GPT family.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -295,8 +311,8 @@ def _positive(text: str) -> int:
 
 
 def main(words: list[str] | None = None) -> int:
-    arguments = parser().parse_args(words)
     try:
+        arguments = parser().parse_args(words)
         return int(arguments.run_command(arguments))
     except Refusal as refusal:
         print(f"scalelaw: {refusal}", file=sys.stderr)
@@ -305,6 +321,10 @@ def main(words: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        place = error.filename or "a file"
+        print(f"scalelaw: {place}: {error.strerror or error}; give a place that can be used", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -149,7 +149,8 @@ def status(found: dict[str, Progress]) -> None:
         for run in progress.failed:
             reason = (run.failure or {}).get("reason", "")
             console.print(Text(f"  {run.run_id} failed: {reason}", "red"), soft_wrap=True)
-            console.print(f"    again: scalelaw launch {name} --retry", soft_wrap=True)
+        if progress.failed:
+            console.print("  launch it again with --retry to try what failed once more", soft_wrap=True)
 
 
 def fit(known: Fit, convention: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.dataset import EvalWindows, prepare, validation_windows
+from harness.dataset import Dataset, EvalWindows, prepare, validation_windows
 from harness.evaluate import language_modelling
 from harness.models.family import LanguageModel
 from harness.spec import Spec
@@ -19,8 +19,11 @@ class LanguageModelling:
 
     def load(self, spec: Spec, cache: Path) -> EvalWindows:
         """The validation text in the run's own tokens and context."""
-        dataset = prepare(self.corpus, spec.tokenizer, spec.vocab_size, cache, tokenizer_corpus=spec.corpus)
-        return validation_windows(dataset, spec.context, spec.eval_tokens)
+        return validation_windows(self.dataset(spec, cache), spec.context, spec.eval_tokens)
+
+    def dataset(self, spec: Spec, cache: Path) -> Dataset:
+        """The text as the run's tokenizer, which was made for the run's own corpus, sees it."""
+        return prepare(self.corpus, spec.tokenizer, spec.vocab_size, cache, tokenizer_corpus=spec.corpus)
 
     def score(self, model: LanguageModel, windows: EvalWindows, device: str) -> dict[str, float]:
         return {f"{self.name}/{metric}": value for metric, value in language_modelling(model, windows, device).items()}

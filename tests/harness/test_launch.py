@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from harness import record
 from harness.launch import Study, journal
 from harness.record import Point
+from harness.worker import PREEMPTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,18 +58,37 @@ def workers(launcher: int) -> Iterator[int]:
             yield int(status.parent.name)
 
 
+@pytest.fixture
+def longer_sweep(sweep_file: Path) -> Path:
+    """Eight times the budgets, so that there is time to interrupt it."""
+    text = sweep_file.read_text().replace("6_400, 12_800", "51_200, 102_400").replace("51_200))", "409_600))")
+    sweep_file.write_text(text.replace("'unique_tokens': 61440", "'unique_tokens': 61440, 'epochs': 8"))
+    return sweep_file
+
+
 @pytest.mark.slow
-def test_ten_kills_leave_the_same_table(sweep_file: Path, tmp_path: Path, cache: Path) -> None:
-    # Four times the budgets, so that training goes on for longer than the killing.
-    sweep_file.write_text(
-        sweep_file.read_text().replace("6_400, 12_800", "51_200, 102_400").replace("51_200))", "409_600))")
-    )
-    sweep_file.write_text(
-        sweep_file.read_text().replace("'unique_tokens': 61440", "'unique_tokens': 61440, 'epochs': 8")
-    )
-    clean = facts(launch(sweep_file, tmp_path / "clean", cache))
+def test_a_worker_that_is_told_to_stop_saves_and_says_so(longer_sweep: Path, tmp_path: Path, cache: Path) -> None:
+    launcher = start(longer_sweep, tmp_path, cache)
+    checkpoints = tmp_path / "planted" / "trunks"
+    while not list(checkpoints.glob("*/heartbeat.json")):
+        time.sleep(0.1)
+    launcher.send_signal(signal.SIGINT)
+    assert launcher.wait() == 130
+    assert list(checkpoints.glob("*/*.ckpt"))
+    command = [sys.executable, "-m", "sweeps", "worker", str(tmp_path / "planted"), "--cache", str(cache)]
+    worker = subprocess.Popen(command, cwd=ROOT)
+    while not any(record.is_claimed(lock) for lock in checkpoints.glob("*/lock")):
+        time.sleep(0.1)
+    time.sleep(1.0)
+    worker.terminate()
+    assert worker.wait() == PREEMPTED
+
+
+@pytest.mark.slow
+def test_ten_kills_leave_the_same_table(longer_sweep: Path, tmp_path: Path, cache: Path) -> None:
+    clean = facts(launch(longer_sweep, tmp_path / "clean", cache))
     chance = random.Random(3)
-    launcher = start(sweep_file, tmp_path / "killed", cache)
+    launcher = start(longer_sweep, tmp_path / "killed", cache)
     kills = {"worker": 0, "launcher": 0}
     while sum(kills.values()) < 10:
         time.sleep(chance.uniform(3.0, 6.0))
@@ -77,7 +97,7 @@ def test_ten_kills_leave_the_same_table(sweep_file: Path, tmp_path: Path, cache:
         if sum(kills.values()) % 3 == 2:
             launcher.kill()
             launcher.wait()
-            launcher = start(sweep_file, tmp_path / "killed", cache)
+            launcher = start(longer_sweep, tmp_path / "killed", cache)
             kills["launcher"] += 1
         elif victims:
             os.kill(chance.choice(victims), signal.SIGKILL)
@@ -135,6 +155,33 @@ def test_a_failed_rung_is_a_failed_trial_with_its_reason(launched: Path, tmp_pat
     (trial,) = trials(tmp_path)
     assert trial.state == TrialState.FAIL
     assert trial.user_attrs["failure"] == "loss is nan at step 3"
+
+
+def test_a_launcher_killed_while_it_lays_out_the_study(tmp_path: Path, tiny: Any) -> None:
+    specs = [tiny(seed=seed) for seed in range(4)]
+    for spec in specs:
+        record.ask_for(tmp_path, spec)
+    record.write_sweep(
+        tmp_path, {"name": "planted", "rungs": [{"run_id": spec.run_id, "held_out": False} for spec in specs]}
+    )
+    study = Study(tmp_path)
+    for trial in study.open.values():
+        study.study.tell(trial, state=TrialState.FAIL)
+    for run in list(study.runs.values())[:2]:  # and dies here, before it asks
+        study.study.enqueue_trial(study._parameters(run.spec), user_attrs={"run_id": run.run_id})
+    again = Study(tmp_path)
+    assert set(again.open) == {spec.run_id for spec in specs}
+    record.fail(record.run_folder(tmp_path, specs[0].run_id), "planted", kind="error")
+    again.update()
+    states = [trial.state for trial in trials(tmp_path) if trial.user_attrs["run_id"] == specs[0].run_id]
+    assert TrialState.WAITING not in {trial.state for trial in trials(tmp_path)}
+    assert states[-1] == TrialState.FAIL
+
+
+def test_two_launches_of_one_sweep_work_together(sweep_file: Path, tmp_path: Path, cache: Path, launched: Path) -> None:
+    pair = [start(sweep_file, tmp_path, cache) for _ in range(2)]
+    assert [launcher.wait() for launcher in pair] == [0, 0]
+    assert facts(tmp_path / "planted") == facts(launched)
 
 
 def test_a_second_text_is_never_mixed_in(launched: Path, cache: Path, corpus: Path) -> None:

@@ -36,9 +36,9 @@ def test_a_rung_is_committed_once(tmp_path: Path, tiny: Any) -> None:
     spec = tiny()
     record.ask_for(tmp_path, spec)
     folder = record.run_folder(tmp_path, spec.run_id)
-    assert record.finish(folder, [point(1)], {"winner": 1})
-    assert not record.finish(folder, [point(1)], {"winner": 2})
-    assert record.read_run(folder).done == {"winner": 1}
+    assert record.finish(folder, [point(1)], {"winner": 1, "seconds": 1.0})
+    assert not record.finish(folder, [point(1)], {"winner": 2, "seconds": 1.0})
+    assert record.read_run(folder).done == {"winner": 1, "seconds": 1.0}
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
@@ -59,6 +59,13 @@ def test_runs_come_in_the_order_of_the_design(tmp_path: Path, tiny: Any) -> None
     order = [specs[i].run_id for i in (2, 0, 3, 1)]
     record.write_sweep(tmp_path, {"rungs": [{"run_id": run_id} for run_id in order]})
     assert [run.run_id for run in record.read_runs(tmp_path)] == order
+
+
+@pytest.mark.parametrize("text", ["", "[]", "\xff", '{"schema_version": 1}', '{"schema_version": 9, "rungs": []}'])
+def test_a_damaged_design_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sweep.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(Refusal):
+        record.read_sweep(tmp_path)
 
 
 def test_a_claim_excludes_others_and_dies_with_its_holder(tmp_path: Path) -> None:

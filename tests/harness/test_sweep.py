@@ -38,6 +38,18 @@ def test_overrides_replace_and_multiply_without_repeats() -> None:
     assert {rung.spec.heads for rung in rungs} == {4, 8}
 
 
+def test_an_override_leaves_what_is_held_out() -> None:
+    held_out = [over("depth width tokens", (3, 64, 409_600))]
+    rungs = sweep(held_out=held_out, overrides={"width": [16], "seed": [7]}).rungs(keep)
+    (held,) = (rung.spec for rung in rungs if rung.held_out)
+    assert (held.depth, held.width, held.tokens, held.seed) == (3, 64, 409_600, 7)
+
+
+def test_a_rule_that_cannot_be_computed_is_refused() -> None:
+    with pytest.raises(Refusal, match="where cannot be computed"):
+        sweep(where=lambda run: run["widht"] > 1).rungs(keep)
+
+
 def test_where_filters() -> None:
     assert {rung.spec.depth for rung in sweep(where=lambda run: run["depth"] > 1).rungs(keep)} == {2}
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from harness import checkpoint, record
+from harness.models import VARIANTS
 from harness.record import Point
 from harness.schedule import learning_rate
 from harness.spec import Spec
@@ -19,7 +20,7 @@ from harness.train import Preempted, Trunk
 def train(root: Path, cache: Path, specs: list[Spec], stop: threading.Event | None = None) -> None:
     for spec in specs:
         record.ask_for(root, spec)
-    Trunk(root, specs, [], cache, stop or threading.Event()).train()
+    Trunk(root, specs, {"tasks": [], "data": {}}, cache, stop or threading.Event()).train()
 
 
 def facts(root: Path, spec: Spec) -> list[Point]:
@@ -40,6 +41,27 @@ def test_a_branch_equals_the_run_that_was_never_branched(tmp_path: Path, cache: 
     for spec in budgets:
         train(tmp_path / "alone", cache, [spec])
         assert facts(tmp_path / "trunk", spec) == facts(tmp_path / "alone", spec)
+
+
+def test_a_grown_trunk_equals_one_laid_out_whole(tmp_path: Path, cache: Path, tiny: Any) -> None:
+    small, large = tiny(tokens=10_240), tiny(tokens=25_600)  # the small one branches off at an evaluation
+    train(tmp_path / "whole", cache, [small, large])
+    train(tmp_path / "grown", cache, [small])
+    train(tmp_path / "grown", cache, [large])
+    for spec in (small, large):
+        assert facts(tmp_path / "grown", spec) == facts(tmp_path / "whole", spec)
+
+
+@pytest.mark.parametrize("fields", [{"schedule": "cosine"}, {"epochs": 4.0, "unique_tokens": 6_400}], ids=str)
+def test_every_kind_of_run_survives_interruption(tmp_path: Path, cache: Path, tiny: Any, fields: Any) -> None:
+    specs = [tiny(tokens=tokens, **fields) for tokens in (12_800, 25_600)]
+    for spec in specs:
+        train(tmp_path / "whole", cache, [spec])
+        with pytest.raises(Preempted):
+            train(tmp_path / "cut", cache, [spec], StopAtStep(70))
+        train(tmp_path / "cut", cache, [spec])
+        assert facts(tmp_path / "cut", spec) == facts(tmp_path / "whole", spec)
+        assert len({point.step for point in facts(tmp_path / "cut", spec)}) == len(facts(tmp_path / "cut", spec))
 
 
 class StopAtStep(threading.Event):
@@ -64,8 +86,9 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path, cache: Pa
     assert facts(tmp_path / "cut", spec) == facts(tmp_path / "whole", spec)
 
 
-def test_it_learns(tmp_path: Path, cache: Path, tiny: Any) -> None:
-    spec = tiny(tokens=25_600)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_it_learns(tmp_path: Path, cache: Path, tiny: Any, variant: str) -> None:
+    spec = tiny(tokens=25_600, variant=variant)
     train(tmp_path, cache, [spec])
     losses = [point.scores[f"lm_{spec.corpus}/nll"] for point in facts(tmp_path, spec)]
     assert losses[-1] < losses[0] < math.log(256)
