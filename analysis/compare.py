@@ -11,7 +11,7 @@ from analysis.wording import with_error
 from harness.record import Run, read_run, read_runs, read_sweep
 from harness.refusal import Refusal
 
-BEYOND_NOISE = 1.96  # |z| that chance exceeds once in twenty
+CERTAINTY, BEYOND_NOISE = 0.975, 1.96  # |z| that chance exceeds once in twenty, where the noise is known
 PLOT_COLUMNS, PLOT_LINES = 64, 14
 X_NAMES = {"D": "tokens", "C": "FLOPs"}
 MARKS = "oxabcdefghijk"
@@ -27,6 +27,7 @@ class Score:
     stderrs: tuple[float, ...]
     differences: tuple[float, ...]
     difference_stderrs: tuple[float, ...]
+    threshold: float = BEYOND_NOISE
 
     @property
     def z(self) -> tuple[float, ...]:
@@ -39,7 +40,7 @@ class Score:
         words = ["" if math.isnan(d) else "noise unknown" for d in self.differences]
         for side, z in enumerate(self.z):
             if not math.isnan(z):
-                words[side] = "beyond noise" if abs(z) > BEYOND_NOISE else "within noise"
+                words[side] = "beyond noise" if abs(z) > self.threshold else "within noise"
         return tuple(words)
 
 
@@ -200,7 +201,11 @@ def _paired(name: str, matched: Sequence[tuple[Run, ...]]) -> Score:
         differences.append(sum(gaps) / len(gaps))
         errors.append(_clustered_error(gaps, trunks))
     means = tuple(sum(column) / len(column) for column in columns)
-    return Score(name, means, (math.nan,) * len(means), tuple(differences), tuple(errors))
+    from analysis.intervals import student_quantile  # numpy: not wanted where two runs are compared
+
+    # An error from few trunks is itself unsure: Student's t in place of the normal.
+    threshold = student_quantile(CERTAINTY, max(len(set(trunks)) - 1, 1))
+    return Score(name, means, (math.nan,) * len(means), tuple(differences), tuple(errors), threshold)
 
 
 def _clustered_error(values: Sequence[float], clusters: Sequence[str]) -> float:

@@ -97,7 +97,7 @@ class Fit:
         if math.isnan(low):
             return "no bootstrap: nothing says how sure it is"
         if self.bound_share[name] >= 0.05 or any(f"bound: {name} " in words for words in self.status):
-            return f"{self.bound_share[name]:.0%} of the resamples end at a bound of the search"
+            return f"{100 * self.bound_share[name]:.0f} % of the resamples end at a bound of the search"
         judged = {exponent.name for exponent in self.law.exponents if exponent.judged}
         if name in judged and (low <= 0 or high > WIDEST_RATIO * low):
             return f"its 90 % interval, {low:.2g} to {high:.2g}, spans more than a factor {WIDEST_RATIO:g}"

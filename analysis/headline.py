@@ -23,10 +23,11 @@ def _law(study: Study) -> str:
     """Is there a law?"""
     fit, intervals = study.fit, study.fit.intervals(LEVEL)
     exponents = [f"{name} {parameter_in_words(fit, name, *intervals[name])}" for name in study.exponents]
+    level = f" ({LEVEL_WORDS} intervals)" if any(map(fit.identified, study.exponents)) else ""
     standing = "" if fit.converged else f" The fit did not settle ({', '.join(fit.status)}): do not quote it."
     return (
         f"{fit.rows} rungs of {fit.clusters} trunks are fitted by L = {fit.law.formula}, counted as "
-        f"{study.convention}: {'; '.join(exponents)} ({LEVEL_WORDS} intervals).{standing}"
+        f"{study.convention}: {'; '.join(exponents)}{level}.{standing}"
     )
 
 
@@ -36,29 +37,29 @@ def _held_out(study: Study) -> str:
     row = max(found.rows, key=lambda row: row.C)
     value, ends = estimate(row.predicted, row.low, row.high)
     judged = {True: "inside the interval", False: "outside the interval", None: "with no interval to judge by"}
-    against = "better than both" if row.beats_baselines else "no better than the better of two"
+    against = "better than every" if row.beats_baselines else "not better than every"
     more = (
-        f" Of {len(found.rows)} held-out rungs {found.inside} are inside; their mean error is {found.mean_error:.1%}."
+        f" Of {len(found.rows)} held-out rungs {found.inside} are inside; the mean size of their errors is "
+        f"{100 * found.mean_error:.1f} %."
         if len(found.rows) > 1
         else ""
     )
     return (
         f"At {row.beyond:.3g} times the compute of the largest fitted rung the law foretold {value} ({ends}) nats per "
         f"token; the first score was {row.observed:.4f}: the forecast is off by {percent(row.error)}, "
-        f"{judged[row.inside]}, {against} naive baselines (the largest rung's loss carried on "
+        f"{judged[row.inside]}, {against} naive baseline (the largest rung's loss carried on "
         f"{percent(row.carried_error)}, a straight line {percent(row.line_error)}).{more}"
     )
 
 
 def _transfer(study: Study) -> str:
     """What carries over to other text?"""
-    parts, training = [], ""
-    for domain in study.transfers.values():
-        low, high = domain.line.slope_interval
-        slope = f"slope {rounded(domain.line.slope, (high - low) / 2)}, {domain.verdict}"
-        training = domain.training
-        parts.append(f"{domain.domain} {domain.trend} with compute ({slope})")
-    return f"Zero-shot, against the loss on {training}: {'; '.join(parts)}."
+    found = list(study.transfers.values())
+    parts = []
+    for domain in found:
+        slope, ends = estimate(domain.line.slope, *domain.line.slope_interval)
+        parts.append(f"{domain.domain} {domain.trend} with compute (slope {slope}, {ends}: {domain.verdict})")
+    return f"Zero-shot, in bits per byte against the loss on {found[0].training}: {'; '.join(parts)}."
 
 
 def _failures(study: Study) -> list[str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.conventions import CONVENTIONS
-from analysis.study import LEVEL, Study, parameter_in_words
-from analysis.wording import power_of_ten, rounded, short_number, span
+from analysis.study import BESIDE, LEVEL, LEVEL_WORDS, Study, parameter_in_words
+from analysis.transfer import Transfer
+from analysis.wording import estimate, percent, power_of_ten, short_number
 from harness.refusal import Refusal
 
 LONG, NUMBER_STARTS = 20, set("0123456789-+")
@@ -67,8 +68,7 @@ def law(study: Study) -> Body:
     for name in fit.law.parameters:
         low, high = intervals[name]
         sure = fit.identified(name)
-        value = rounded(fit.parameters[name], (high - low) / 2) if sure else "not identified"
-        reach = span(low, high) if sure else ""
+        value, reach = estimate(fit.parameters[name], low, high) if sure else ("not identified", "")
         rows.append(Line([name, value, reach, "identified" if sure else fit.doubt(name)]))
     left_out = "; ".join(f"{count} ({reason})" for reason, count in fit.excluded.items()) or "none"
     return Body(
@@ -77,12 +77,15 @@ def law(study: Study) -> Body:
             f"{CONVENTIONS[study.convention].formula}.",
             f"{fit.rows} rungs of {fit.clusters} trunks were fitted; points left out: {left_out}. "
             f"Status: {', '.join(fit.status)}.",
-            f"Intervals are {LEVEL:.0%}, from {len(fit.draws)} resamplings of whole trunks, widened for few trunks.",
+            f"Intervals are {LEVEL_WORDS}, from {len(fit.draws)} resamplings of whole trunks, widened for few trunks; "
+            "they hold for this form of law, and what it leaves over shows whether the form holds."
+            if len(fit.draws)
+            else "There are no intervals: whole trunks are resampled for them, and here there are too few.",
         ],
         [
             Grid(
                 f"Parameters of the {fit.law.name} law",
-                ["parameter", "value", f"{LEVEL:.0%} interval", "standing"],
+                ["parameter", "value", f"{LEVEL_WORDS} interval", "standing"],
                 rows,
             )
         ],
@@ -91,7 +94,7 @@ def law(study: Study) -> Body:
 
 def conventions(study: Study) -> Body:
     """The same law under every way of counting: how much of the conclusion is bookkeeping."""
-    rows, exponents = [], [exponent.name for exponent in study.law.exponents]
+    rows, exponents = [], study.exponents
     for name in study.conventions:
         try:
             fit = study.fit_under(name)
@@ -104,7 +107,11 @@ def conventions(study: Study) -> Body:
         words = [parameter_in_words(fit, exponent, *intervals[exponent]) for exponent in exponents]
         rows.append(Line([name, CONVENTIONS[name].formula, *words]))
     return Body(
-        ["Training runs are the same in every row; only what is called N and C differs."],
+        [
+            "Training runs are the same in every row; only what is called N and C differs. A law of N and D does not "
+            "see C, so that conventions with the same N give it the same exponents; those that count differently than "
+            f"{study.convention} have {min(study.bootstrap, BESIDE)} resamplings.",
+        ],
         [Grid("Exponents under each convention", ["convention", "what is counted", *exponents], rows)],
     )
 
@@ -134,24 +141,21 @@ def law_table(study: Study) -> pd.DataFrame:
 def held_out(study: Study) -> Body:
     """The forecast of every held-out rung, its first score, and what naive baselines would have said."""
     found = study.forecast
-    header = ["rung", "times largest C", "measured", "forecast", f"{LEVEL:.0%} interval", "error", "inside"]
+    header = ["rung", "times largest C", "measured", "forecast", f"{LEVEL_WORDS} interval", "error", "inside"]
     header += ["carried on: error", "straight line: error", "beats both"]
     lines = []
     for row in found.rows:
-        width = row.high - row.low
+        predicted, ends = estimate(row.predicted, row.low, row.high)
+        inside = {True: "yes", False: "no", None: "no interval"}[row.inside]
         cells = [f"N {short_number(row.N)}, D {short_number(row.D)}", f"{row.beyond:.3g}", f"{row.observed:.4f}"]
-        cells += [
-            rounded(row.predicted, width / 2),
-            span(row.low, row.high),
-            percent(row.error),
-            "yes" if row.inside else "no",
-        ]
+        cells += [predicted, ends, percent(row.error), inside]
         cells += [percent(row.carried_error), percent(row.line_error), "yes" if row.beats_baselines else "no"]
         lines.append(Line(cells, held_out=True))
     declared = study.design.get("law", study.law.name)
     notes = [
         "Errors are forecast over measured, less one. Carried on: the loss of the fitted rung with the most compute. "
-        "Straight line: log loss against log C through the fitted frontier."
+        "Straight line: log loss against log C through the fitted frontier. The interval is for a new trunk: it holds "
+        "the spread over resampled trunks and the scatter of a trunk around the law."
     ]
     if declared != study.law.name:
         notes.append(
@@ -160,40 +164,54 @@ def held_out(study: Study) -> Body:
     return Body(notes, [Grid("Held-out rungs", header, lines)])
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:+.2g} %" if math.isfinite(share) else "none"
-
-
 def transfer(study: Study) -> Body:
-    """Per domain: the trend, slope and offset against the training text, and how the slope stands to one."""
+    """Per domain: the trend, slope and gap against the training text, how the slope stands to one, and the laws."""
     found = list(study.transfers.values())
     training = found[0].training
-    header = [
-        "domain",
-        "with compute",
-        "slope",
-        f"{LEVEL:.0%} interval",
-        "slope against one",
-        "mean gap",
-        "R²",
-        "remarks",
-    ]
+    header = ["domain", "with compute", "slope", f"{LEVEL_WORDS} interval", "slope against one", "mean gap"]
+    header += [f"{LEVEL_WORDS} interval", "R²"]
     lines = []
     for domain in found:
-        line, (low, high) = domain.line, domain.line.slope_interval
-        slope, reach = rounded(line.slope, (high - low) / 2), span(low, high)
-        gap = rounded(line.gap, (line.gap_interval[1] - line.gap_interval[0]) / 2)
-        r2, words = f"{line.r2:.2f}", "; ".join(domain.status) or "none"
-        lines.append(Line([domain.domain, domain.trend, slope, reach, domain.verdict, gap, r2, words]))
+        line = domain.line
+        slope, gap = estimate(line.slope, *line.slope_interval), estimate(line.gap, *line.gap_interval)
+        lines.append(Line([domain.domain, domain.trend, *slope, domain.verdict, *gap, f"{line.r2:.2f}"]))
     return Body(
         [
             f"Rungs were trained on {training} alone and scored, untrained, on the validation text of the others; "
             "all in bits per byte. A slope of one would be a constant offset (arXiv 2001.08361, figure 8); below one, "
             "a gain on the training text brings a smaller one elsewhere.",
-            "A domain that does not fall with compute gets no law.",
+            f"{found[0].rows} rungs of {found[0].clusters} trunks are in each line; held-out rungs are in none. In the "
+            f"laws S is the loss on {training}.",
         ],
-        [Grid(f"Loss elsewhere = offset + slope x loss on {training}", header, lines)],
+        [
+            Grid(
+                f"Loss elsewhere = offset + slope x loss on {training}; gap = loss elsewhere - loss there",
+                header,
+                lines,
+            ),
+            Grid(
+                "Laws of each domain's own loss",
+                ["domain", "law", "exponents", "remarks"],
+                [Line(cells) for domain in found for cells in _domain_laws(domain)],
+            ),
+        ],
     )
+
+
+def _domain_laws(domain: Transfer) -> list[list[str]]:
+    """Domain, formula, exponents in words and remarks, for each law that was asked for."""
+    if not domain.fits:
+        return [[domain.domain, "none", "", f"{domain.trend} with compute: no falling law is fitted"]]
+    rows = []
+    for known in domain.fits.values():
+        intervals, words = known.intervals(LEVEL), []
+        for exponent in known.law.exponents:
+            if exponent.judged:
+                name = exponent.name
+                sure = parameter_in_words(known, name, *intervals[name]) if known.identified(name) else "not identified"
+                words.append(f"{name} {sure}")
+        rows.append([domain.domain, f"L = {known.law.formula}", "; ".join(words), ", ".join(known.status)])
+    return rows + [[domain.domain, law, "", reason] for law, reason in domain.refused.items()]
 
 
 def transfer_table(study: Study) -> pd.DataFrame:
@@ -231,7 +249,11 @@ def rungs(study: Study) -> Body:
         cells += [f"{row['loss']:.4f}", _or_nothing(row["loss_stderr"], ".4f"), _or_nothing(row["train_loss"], ".4f")]
         cells += [_or_nothing(row["seconds"], ".0f"), _or_nothing(row["tokens_per_second"], ".0f")]
         lines.append(Line([*cells, "held out" if row["held_out"] else "", row["run_id"]], bool(row["held_out"])))
-    return Body(grids=[Grid(f"All {len(lines)} finished rungs", header, lines, folded=True)])
+    note = (
+        "Loss in nats per token. ± is what other documents would change, alike for all rungs: they were scored on the "
+        "same ones, so that differences between rungs are surer than it."
+    )
+    return Body([note], [Grid(f"All {len(lines)} finished rungs", header, lines, folded=True)])
 
 
 def _or_nothing(value: float, style: str) -> str:

@@ -1,6 +1,6 @@
 """Zero-shot transfer: each domain's bits per byte against size, data and compute, and against the training domain's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from analysis.laws.law import Array
 from analysis.selection import clusters_of, usable
 from harness.refusal import Refusal
 
-FALLS, RISES, NO_RELATION = "falls", "rises", "no relation"
+FALLS, RISES, UNCLEAR, UNKNOWN = "falls", "rises", "shows no clear trend", "has too few trunks for a trend"
+DOMAIN_LAWS = ("chinchilla", "power_floor_C", "shifted_power")  # of N and D; of C; of the training domain's loss
 LEAST_ROWS = 3  # a line through two points has no residual to judge it by
 
 
@@ -27,14 +28,21 @@ class Line:
     gap: float
     gap_interval: tuple[float, float]
     r2: float
+    clusters: int
+    draws_rp: Array = field(repr=False, compare=False)  # slope and offset of every resample
+
+    def interval_at(self, x: Array, level: float) -> tuple[Array, Array]:
+        """Interval of the line itself."""
+        return interval(self.draws_rp[:, 1:] + self.draws_rp[:, :1] * x, self.at(x), level, self.clusters)
 
     def at(self, x: Array) -> Array:
         return self.offset + self.slope * x
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; a number that is not finite becomes null."""
-        pairs = {name: [_plain(end) for end in ends] for name, ends in vars(self).items() if isinstance(ends, tuple)}
-        return {name: _plain(number) for name, number in vars(self).items() if name not in pairs} | pairs
+        numbers = {name: _plain(getattr(self, name)) for name in ("slope", "offset", "gap", "r2")}
+        names = ("slope_interval", "offset_interval", "gap_interval")
+        return numbers | {name: [_plain(end) for end in getattr(self, name)] for name in names}
 
 
 def _plain(number: float) -> float | None:
@@ -43,27 +51,24 @@ def _plain(number: float) -> float | None:
 
 @dataclass(frozen=True)
 class Transfer:
-    """One domain: what its bits per byte do with compute, its laws (None where none fits) and its lines."""
+    """One domain: what its bits per byte do with compute, its laws where it falls, and its line."""
 
     domain: str
     training: str
     rows: int
     clusters: int
-    trend: str  # with compute: falls, rises, no relation
-    size_fit: Fit | None  # chinchilla, in N and D
-    compute_fit: Fit | None  # power with a floor, in C
-    shifted_fit: Fit | None  # E + K (S - F)^kappa, S the training domain's bits per byte
+    trend: str
+    fits: dict[str, Fit]  # of `DOMAIN_LAWS`; none for a domain that does not fall
+    refused: dict[str, str]  # law -> why it could not be fitted
     line: Line  # of the domain's bits per byte against the training domain's
-    log_line: Line  # the same in logarithms: its slope is a local exponent
     verdict: str
-    status: tuple[str, ...]
+    excluded: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         plain = {name: getattr(self, name) for name in ("domain", "training", "rows", "clusters", "trend", "verdict")}
-        fits = {"size_fit": self.size_fit, "compute_fit": self.compute_fit, "shifted_fit": self.shifted_fit}
-        shown = {name: None if known is None else known.to_json() for name, known in fits.items()}
-        return plain | {"status": list(self.status), "line": self.line.to_json()} | shown
+        fits = {name: known.to_json() for name, known in self.fits.items()}
+        return plain | {"excluded": self.excluded, "line": self.line.to_json(), "fits": fits, "refused": self.refused}
 
 
 def transfer(
@@ -102,11 +107,11 @@ def verdict(slope_interval: tuple[float, float]) -> str:
     """How the slope's interval stands to one, the slope of a constant offset (arXiv 2001.08361, figure 8)."""
     low, high = slope_interval
     if not (np.isfinite(low) and np.isfinite(high)):
-        return "no interval: not decided"
+        return "not decided"
     if high < 0:
         return "below nought: rises as the training loss falls"
     if low <= 0:
-        return "contains nought: no relation" if high < 1 else "contains nought and one: not decided"
+        return "below one, contains nought: no clear relation" if high < 1 else "contains nought and one: not decided"
     if high < 1:
         return "below one"
     return "above one" if low > 1 else "contains one: not decided"
@@ -132,38 +137,29 @@ class _Study:
         cluster_n = clusters_of(rows)
         line = self.line(source, target, cluster_n)
         trend = _trend(self.line(np.log(rows["C"].to_numpy(np.float64)), target, cluster_n).slope_interval)
-        status = [f"{count} left out: {reason}" for reason, count in excluded.items()]
-        fits: dict[str, Fit | None] = {"chinchilla": None, "power_floor_C": None, "shifted_power": None}
-        if trend == FALLS:
-            for law in fits:
-                fits[law], words = self.fitted(law, rows.assign(loss=target, S=source))
-                status += words
-        else:
-            status.append(f"{_in_words(trend)}: no falling law is fitted")
+        fits, refused = self.fits(rows.assign(loss=target, S=source)) if trend == FALLS else ({}, {})
         return Transfer(
             domain=domain,
             training=self.training,
             rows=len(rows),
-            clusters=int(cluster_n.max()) + 1,
+            clusters=line.clusters,
             trend=trend,
-            size_fit=fits["chinchilla"],
-            compute_fit=fits["power_floor_C"],
-            shifted_fit=fits["shifted_power"],
+            fits=fits,
+            refused=refused,
             line=line,
-            log_line=self.line(np.log(source), np.log(target), cluster_n),
             verdict=verdict(line.slope_interval),
-            status=tuple(status),
+            excluded=excluded,
         )
 
-    def fitted(self, law: str, rows: pd.DataFrame) -> tuple[Fit | None, list[str]]:
-        """The law's fit, or None, and what there is to say about it."""
-        try:
-            result = fit(law, rows, bootstrap=self.bootstrap, seed=self.seed, phase=None)
-        except Refusal as refusal:
-            return None, [f"{law}: {refusal}"]
-        unsure = [name for name in result.parameters if not result.identified(name)]
-        words = [f"{law}: {word}" for word in result.status if word != "converged"]
-        return result, words + ([f"{law}: not identified: {', '.join(unsure)}"] if unsure else [])
+    def fits(self, rows: pd.DataFrame) -> tuple[dict[str, Fit], dict[str, str]]:
+        """Every law that fits, and why the others do not."""
+        fits, refused = {}, {}
+        for law in DOMAIN_LAWS:
+            try:
+                fits[law] = fit(law, rows, bootstrap=self.bootstrap, seed=self.seed, phase=None)
+            except Refusal as refusal:
+                refused[law] = str(refusal)
+        return fits, refused
 
     def line(self, x_n: Array, y_n: Array, cluster_n: np.ndarray) -> Line:
         """Least squares with a bootstrap over trunks; x and y are centred first, so that sums keep their digits."""
@@ -183,7 +179,9 @@ class _Study:
         residual = y - point[0] * x
         total = float((y**2).sum())
         r2 = 1 - float((residual**2).sum()) / total if total > 0 else float("nan")
-        return Line(float(point[0]), ends[0], float(point[1]), ends[1], float(point[2]), ends[2], r2)
+        return Line(
+            float(point[0]), ends[0], float(point[1]), ends[1], float(point[2]), ends[2], r2, clusters, draws[:2].T
+        )
 
 
 def _least_squares(sums_sr: Array, x_mean: float, y_mean: float) -> Array:
@@ -197,12 +195,10 @@ def _least_squares(sums_sr: Array, x_mean: float, y_mean: float) -> Array:
 
 
 def _trend(slope_interval: tuple[float, float]) -> str:
-    """What the loss does with log compute, from its slope's interval; without an interval nothing is claimed."""
+    """What the loss does with log compute, from its slope's interval."""
     low, high = slope_interval
+    if np.isnan(low):
+        return UNKNOWN
     if high < 0:
         return FALLS
-    return RISES if low > 0 else NO_RELATION
-
-
-def _in_words(trend: str) -> str:
-    return "rises with compute" if trend == RISES else "no relation to compute"
+    return RISES if low > 0 else UNCLEAR

@@ -43,6 +43,11 @@ def estimate(value: float, low: float, high: float) -> tuple[str, str]:
     return rounded(value, nearest), f"{rounded(low, below)} to {rounded(high, above)}"
 
 
+def percent(share: float) -> str:
+    """0.0323 -> +3.2 %."""
+    return f"{100 * share:+.1f} %" if math.isfinite(share) else "none"
+
+
 def with_error(value: float, error: float, sign: str = "") -> str:
     """Two digits of the error, and the value to the same place."""
     if math.isnan(error) or error <= 0:

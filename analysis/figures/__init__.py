@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 
 from analysis.figures import compute, exponents, forecast, residuals, slices, training, transfer
-from analysis.figures.style import RC, for_page, new_canvas, to_png, to_svg
+from analysis.figures.style import RC, for_page, lay_out, new_canvas, to_png, to_svg
 from analysis.study import Study
 
 
@@ -25,16 +25,17 @@ class Figure:
 FIGURES: dict[str, Figure] = {
     "compute": Figure(
         "Loss against compute",
-        "Each dot is one trained rung, coloured by its size. The dashed line is the lowest loss that the fitted law "
-        "gives at each compute; 90 % of new rungs there should fall in the band. A star is a held-out rung, which the "
-        "law never saw.",
+        "Each dot is one trained rung, coloured by its size. The line is the lowest loss that the fitted law gives at "
+        "each compute, dotted where its best size or budget lies outside the fitted ones; if the law's form holds, "
+        "90 % of new rungs there fall in the band. A star is a held-out rung, which the law never saw.",
         compute.compute,
         compute.draw,
     ),
     "forecast": Figure(
         "The held-out rung, predicted before it was looked at",
         "The star is what was measured. The bar is the law's forecast with its 90 % interval, made from the fitted "
-        "rungs alone; the triangles are what naive baselines would have said. Nearer to the dotted line is better.",
+        "rungs alone, for a new trunk; the triangles are what naive baselines would have said. Nearer to the dotted "
+        "line is better.",
         forecast.compute,
         forecast.draw,
     ),
@@ -59,8 +60,8 @@ FIGURES: dict[str, Figure] = {
     ),
     "exponents": Figure(
         "Exponents under each counting convention",
-        "Bars are 90 % intervals over trunks. How parameters are counted moves the exponents: compare the rows before "
-        "comparing with a published figure.",
+        "Bars are 90 % intervals over trunks, dotted and without a value where the data do not identify the exponent. "
+        "How parameters are counted moves the exponents: compare the rows before comparing with a published figure.",
         exponents.compute,
         exponents.draw,
     ),
@@ -73,14 +74,16 @@ FIGURES: dict[str, Figure] = {
     ),
     "transfer_loss": Figure(
         "Zero-shot transfer against training loss",
-        "Each mark is one rung scored on text that it was not trained on. On the thin diagonal a gain in training text "
-        "would be the same gain elsewhere: a flatter line gains less.",
+        "Each mark is one rung scored on text that it was not trained on, with a straight line through the fitted "
+        "rungs. Along the dotted lines a gain on the training text would be the same gain elsewhere: a flatter line "
+        "gains less. Domains that lie far apart have panels of their own.",
         transfer.against_training,
         transfer.draw,
     ),
     "transfer_compute": Figure(
         "Zero-shot transfer against compute",
-        "The same scores against training compute. A domain without a curve fits no power law; it may even rise.",
+        "The same scores against training compute, with a power law and floor where the loss falls. A domain without a "
+        "curve is not known to fall; it may even rise.",
         transfer.against_compute,
         transfer.draw,
     ),
@@ -104,5 +107,6 @@ def picture(name: str, study: Study) -> Picture:
         canvas, axes = new_canvas()
         figure.draw(result, axes)
         axes.set_title(figure.title)
+        lay_out(canvas)
         svg, png = to_svg(canvas), to_png(canvas)
     return Picture(svg, png, for_page(svg, name, f"{figure.title}. {figure.reading}"))

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.style import HELD_OUT_MARK, INK, LOSS, colour_scale, legend, log_x, rungs
-from analysis.study import LEVEL, Study
+from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
 
 GRID = 60
@@ -24,6 +24,7 @@ class Frontier:
     loss: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    beyond: np.ndarray  # where the best shape or budget lies outside the fitted ones
 
 
 def compute(study: Study) -> Frontier:
@@ -34,8 +35,11 @@ def compute(study: Study) -> Frontier:
         variables = _cheapest(study, C, float((everything["C"] / (everything["N"] * everything["D"])).median()))
         loss, (low, high) = study.fit.predict(variables), study.fit.predict_interval(variables, LEVEL)
     except Refusal:
-        C = loss = low = high = np.empty(0)
-    return Frontier(study.fitted, study.held_out, C, loss, low, high)
+        return Frontier(study.fitted, study.held_out, *[np.empty(0)] * 5)
+    beyond = np.zeros(len(C), bool)
+    for name in {"N", "D"} & set(study.law.variables):
+        beyond |= (variables[name] < study.fitted[name].min()) | (variables[name] > study.fitted[name].max())
+    return Frontier(study.fitted, study.held_out, C, loss, low, high, beyond)
 
 
 def _cheapest(study: Study, C: np.ndarray, flops_per_parameter_token: float) -> dict[str, np.ndarray]:
@@ -53,8 +57,12 @@ def draw(result: Frontier, axes: Axes) -> None:
     log_x(axes, "C", everything["C"])
     colour_of = colour_scale(axes, "N", everything["N"])
     if len(result.C):
-        axes.fill_between(result.C, result.low, result.high, color=INK, alpha=0.10, linewidth=0)
-        axes.plot(result.C, result.loss, color=INK, linestyle="--", label=f"law's least loss, {LEVEL:.0%} interval")
+        band = f"{LEVEL_WORDS} of new rungs" if np.isfinite(result.low).any() else None
+        axes.fill_between(result.C, result.low, result.high, color=INK, alpha=0.10, linewidth=0, label=band)
+        lines = (~result.beyond, "--", "law's least loss"), (result.beyond, ":", "least loss beyond fitted N or D")
+        for where, style, label in lines:
+            if where.any():
+                axes.plot(result.C, np.where(where, result.loss, np.nan), style, color=INK, label=label)
     rungs(axes, result.fitted, "C", "loss", colour_of(result.fitted["N"]))
     if len(result.held_out):
         axes.plot(result.held_out["C"], result.held_out["loss"], **HELD_OUT_MARK, label="held-out rung (not fitted)")

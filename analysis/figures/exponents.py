@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.figures.style import INK, MARKERS, SERIES, SOFT
-from analysis.study import LEVEL, Study
+from analysis.figures.style import MARKERS, SERIES, SOFT
+from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
+
+UNSURE = ":"  # the line of an interval that is too wide to hold a value
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Row:
 
 
 def compute(study: Study) -> list[Row]:
-    """Every exponent of every convention's fit; refused where none can be fitted."""
+    """Every exponent of every convention's fit; refused where none has an interval."""
     rows = []
     for name in study.conventions:
         try:
@@ -32,9 +34,10 @@ def compute(study: Study) -> list[Row]:
         rows += [
             Row(name, exponent, fit.parameters[exponent], *intervals[exponent], fit.identified(exponent))
             for exponent in study.exponents
+            if np.isfinite(intervals[exponent][0])
         ]
     if not rows:
-        raise Refusal("no exponents: the law could not be fitted under any counting convention; add rungs")
+        raise Refusal("no exponent has an interval under any counting convention: train more trunks")
     return rows
 
 
@@ -44,16 +47,16 @@ def draw(result: list[Row], axes: Axes) -> None:
     for row in result:
         which = exponents.index(row.exponent)
         y = conventions.index(row.convention) + 0.24 * (which - (len(exponents) - 1) / 2)
-        colour = SERIES[which] if row.identified else SOFT
-        axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
+        style = "-" if row.identified else UNSURE
+        axes.plot([row.low, row.high], [y, y], style, color=SERIES[which], linewidth=2.2, solid_capstyle="butt")
         if row.identified:
-            axes.plot(row.value, y, MARKERS[which], color=colour)
-        else:
-            axes.annotate("not identified", (row.high, y), (4, 0), textcoords="offset points", va="center", color=INK)
+            axes.plot(row.value, y, MARKERS[which], color=SERIES[which])
     for which, exponent in enumerate(exponents):
         axes.plot([], [], MARKERS[which], linestyle="-", color=SERIES[which], label=exponent)
+    if not all(row.identified for row in result):
+        axes.plot([], [], UNSURE, color=SOFT, label="not identified")
     axes.set_yticks(np.arange(len(conventions)), conventions)
     axes.set_ylim(len(conventions) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"exponent, {LEVEL:.0%} interval over trunks")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(exponents), handlelength=1.8)
+    axes.set_xlabel(f"exponent, {LEVEL_WORDS} interval over trunks")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(exponents) + 1, handlelength=2.4)

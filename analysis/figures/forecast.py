@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.style import HELD_OUT_MARK, INK, LOSS, SERIES
-from analysis.study import LEVEL, Study
+from analysis.study import LEVEL_WORDS, Study
 from analysis.wording import short_number
 
 BASELINES = {"carried": ("largest fitted rung's loss, carried on", "^"), "line": ("straight line in log-log", "v")}
@@ -37,7 +37,7 @@ def draw(result: Verdict, axes: Axes) -> None:
             axes.plot(row[name], y + (0.5 + i) * ROW_GAP, marker, color=SERIES[i])
         axes.plot([row["observed"]] * 2, [y - 1.5 * ROW_GAP, y + 1.5 * ROW_GAP], ":", color=INK, linewidth=1, zorder=0)
     axes.plot([], [], **HELD_OUT_MARK, label="measured, first score")
-    axes.errorbar([], [], xerr=[], fmt="|", color=INK, capsize=4, label=f"law's forecast, {LEVEL:.0%} interval")
+    axes.errorbar([], [], xerr=[], fmt="|", color=INK, capsize=4, label=f"law's forecast, {LEVEL_WORDS} interval")
     for i, (words, marker) in enumerate(BASELINES.values()):
         axes.plot([], [], marker, color=SERIES[i], label=words)
     axes.set_yticks(range(len(result.names)), result.names)

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from analysis.figures.style import LOSS, MARKERS, RC, SERIES, label_ends, log_x, new_canvas, to_png, to_svg
+from analysis.figures.style import LOSS, MARKERS, RC, SERIES, label_ends, lay_out, log_x, new_canvas, to_png, to_svg
 
 
 class Curve(Protocol):
@@ -39,5 +39,6 @@ def write_overlay(curves: Sequence[Curve], variable: str, out: Path) -> None:
     with matplotlib.rc_context(RC | {"svg.hashsalt": "curves"}):
         canvas, axes = new_canvas()
         draw(curves, variable, axes)
+        lay_out(canvas)
         (out / "curves.svg").write_text(to_svg(canvas))
         (out / "curves.png").write_bytes(to_png(canvas))

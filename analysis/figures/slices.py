@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.style import HELD_OUT_MARK, LOSS, MIDDLE, colour_scale, legend, log_x, rungs
-from analysis.study import LEVEL, Study
+from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
 
 GRID = 80
@@ -72,7 +72,7 @@ def draw(result: Slices, axes: Axes) -> None:
         axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(curve.x, curve.loss, color=colour, linewidth=1.3)
     if result.curves:
-        axes.plot([], [], color=MIDDLE, label=f"law and its {LEVEL:.0%} interval")
+        axes.plot([], [], color=MIDDLE, label=f"law and its {LEVEL_WORDS} interval")
     rungs(axes, result.fitted, result.x, "loss", colour_of(result.fitted[result.line]))
     if len(result.held_out):
         held = result.held_out

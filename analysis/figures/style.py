@@ -35,6 +35,7 @@ SCALE = LinearSegmentedColormap.from_list("scale", ["#3f6fd8", MIDDLE, "#c45a86"
 Numbers = Sequence[float] | np.ndarray | pd.Series
 
 INCHES = (5.6, 4.1)
+PNG_DPI = 200
 SIZES = {"font.size": 10.5, "axes.titlesize": 11.5, "axes.labelsize": 10.5, "legend.fontsize": 9.5}
 FONTS = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "svg.fonttype": "none"}
 LINES = {
@@ -129,7 +130,7 @@ def legend(axes: Axes) -> None:
 def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Writes (x, y, text, colour) to the right of each line's end, pushed apart where they would cover each other."""
     low, high = axes.get_ylim()
-    gap = (high - low) * 0.055
+    gap = (high - low) * 1.3 * axes.figure.dpi / 72 * SIZES["font.size"] / axes.bbox.height
     floor = low
     for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
         floor = max(y, floor)
@@ -150,10 +151,30 @@ def new_canvas() -> tuple[Canvas, Axes]:
     return canvas, canvas.add_subplot()
 
 
+def panels(axes: Axes, heights: Sequence[float]) -> list[Axes]:
+    """Splits the axes into panels of these heights, one above the other, with one x axis; the first is `axes`."""
+    canvas = axes.figure
+    grid = canvas.add_gridspec(len(heights), 1, height_ratios=heights)
+    axes.set_subplotspec(grid[0])
+    stacked = [axes, *(canvas.add_subplot(grid[i], sharex=axes) for i in range(1, len(heights)))]
+    for panel in stacked[:-1]:
+        panel.tick_params(labelbottom=False)
+    return stacked
+
+
+def lay_out(canvas: Canvas) -> None:
+    """Settles the layout once, for every file that is made of the figure."""
+    FigureCanvasAgg(canvas)
+    engine = canvas.get_layout_engine()
+    assert engine is not None  # `new_canvas` asks for one
+    engine.execute(canvas)
+    canvas.set_layout_engine("none")
+
+
 def to_png(canvas: Canvas) -> bytes:
     FigureCanvasAgg(canvas)
     buffer = io.BytesIO()
-    canvas.savefig(buffer, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+    canvas.savefig(buffer, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -15,13 +15,13 @@ from tests.analysis.planted import BUDGETS, SCORE_STDERR, SHAPES, write_planted
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_planted(tmp_path_factory.mktemp("results") / "first")
+def finished(planted: Path) -> list[Run]:
+    return [run for run in read_runs(planted) if run.done]
 
 
-@pytest.fixture(scope="module")
-def finished(root: Path) -> list[Run]:
-    return [run for run in read_runs(root) if run.done]
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.compare.BOOTSTRAP", 20)
 
 
 def score(comparison: Comparison, name: str) -> Score:
@@ -51,20 +51,20 @@ def test_json_and_text_say_the_same(finished: list[Run]) -> None:
     assert plain["scores"][0]["differences"][0] is None
 
 
-def test_a_run_without_points_is_refused_with_its_reason(root: Path, finished: list[Run]) -> None:
-    lost = next(run for run in read_runs(root) if run.failure)
+def test_a_run_without_points_is_refused_with_its_reason(planted: Path, finished: list[Run]) -> None:
+    lost = next(run for run in read_runs(planted) if run.failure)
     with pytest.raises(Refusal, match="loss was nan"):
         compare(finished[0].folder, lost.folder)
 
 
-def test_runs_do_not_compare_with_sweeps(root: Path, finished: list[Run]) -> None:
+def test_runs_do_not_compare_with_sweeps(planted: Path, finished: list[Run]) -> None:
     with pytest.raises(Refusal, match="is a sweep"):
-        compare(root, finished[0].folder)
+        compare(planted, finished[0].folder)
 
 
-def test_sweeps_are_matched_by_what_they_share(root: Path, tmp_path: Path) -> None:
+def test_sweeps_are_matched_by_what_they_share(planted: Path, tmp_path: Path) -> None:
     other = write_planted(tmp_path / "second", shapes=SHAPES[:5], seed=1, weight_decay=0.0, heads=1)
-    comparison = compare(root, other)
+    comparison = compare(planted, other)
     assert comparison.differs["weight_decay"] == ("0.1", "0.0")
     assert set(comparison.differs) == {"weight_decay"}
     # Shapes up to width 16 .. 31 have one head in both sweeps; wider ones differ in heads and have no partner.
@@ -72,19 +72,25 @@ def test_sweeps_are_matched_by_what_they_share(root: Path, tmp_path: Path) -> No
     assert any(note.startswith(f"{matched} rungs are matched") for note in comparison.notes)
 
 
-def test_a_planted_gap_between_sweeps_is_found_and_none_is_not(root: Path, tmp_path: Path) -> None:
+def test_a_planted_gap_between_sweeps_is_found_and_none_is_not(planted: Path, tmp_path: Path) -> None:
     same = write_planted(tmp_path / "same", seed=2, weight_decay=0.0)
     worse = write_planted(tmp_path / "worse", seed=3, weight_decay=0.0, lines={"wiki": (1.2, 0.6)})
-    assert score(compare(root, same), "lm_sotu/nll").verdicts[1] == "within noise"
-    found = score(compare(root, worse), "lm_wiki/bpb")
+    assert score(compare(planted, same), "lm_sotu/nll").verdicts[1] == "within noise"
+    found = score(compare(planted, worse), "lm_wiki/bpb")
     assert found.verdicts[1] == "beyond noise"
     assert found.differences[1] == pytest.approx(0.1, abs=0.02)
 
 
-def test_laws_stand_side_by_side(root: Path, tmp_path: Path) -> None:
+def test_few_trunks_need_a_larger_difference() -> None:
+    values, differences, errors = (2.0, 2.1), (math.nan, 0.1), (math.nan, 0.1 / 2.5)
+    assert Score("x", values, errors, differences, errors).verdicts[1] == "beyond noise"
+    assert Score("x", values, errors, differences, errors, threshold=2.78).verdicts[1] == "within noise"
+
+
+def test_laws_stand_side_by_side(planted: Path, tmp_path: Path) -> None:
     other = write_planted(tmp_path / "tiny", shapes=SHAPES[:1], held_out=False)
-    laws = compare(root, other).laws
-    assert set(laws["first"]) == {"E", "A", "B", "alpha", "beta"}
+    laws = compare(planted, other).laws
+    assert set(laws["planted"]) == {"E", "A", "B", "alpha", "beta"}
     assert "usable rows" in laws["tiny"]["law"]
 
 

@@ -14,14 +14,14 @@ from analysis.figures import compute as compute_figure
 from analysis.figures import transfer as transfer_figure
 from analysis.figures.style import CSS, HELD_OUT, RC, SCALE, SERIES, log_ticks, new_canvas
 from analysis.study import Study
-from analysis.wording import power_of_ten, rounded, short_number, with_error
+from analysis.wording import estimate, percent, power_of_ten, rounded, short_number, with_error
 from harness.refusal import Refusal
 from tests.analysis.planted import LINES, SHAPES, write_planted
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return Study(write_planted(tmp_path_factory.mktemp("results") / "planted"), bootstrap=50)
+def study(planted: Path) -> Study:
+    return Study(planted, bootstrap=40)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,13 @@ def test_the_frontier_lies_below_every_prediction(study: Study) -> None:
     assert (result.loss <= result.high).all()
 
 
+def test_the_frontier_says_where_it_lies_beyond_what_was_fitted(planted: Path, study: Study) -> None:
+    result = compute_figure.compute(study)
+    assert result.beyond[-1]  # the held-out rung's compute: no fitted rung comes near
+    assert not result.beyond.all()
+    assert not compute_figure.compute(Study(planted, "power_C", bootstrap=10)).beyond.any()
+
+
 def test_transfer_lines_are_the_planted_ones_and_a_rising_domain_gets_no_law(study: Study) -> None:
     lines = {domain.name: domain for domain in transfer_figure.against_training(study).domains}
     for name, (offset, slope) in LINES.items():
@@ -105,6 +112,19 @@ def test_transfer_lines_are_the_planted_ones_and_a_rising_domain_gets_no_law(stu
     by_compute = {domain.name: domain for domain in transfer_figure.against_compute(study).domains}
     assert len(by_compute["python"].curve) == 0
     assert len(by_compute["wiki"].curve) > 0
+
+
+def test_a_far_domain_does_not_squeeze_the_near_ones(study: Study) -> None:
+    groups = transfer_figure.near_each_other(transfer_figure.against_training(study).domains)
+    assert [sorted(domain.name for domain in group) for group in groups] == [["python"], ["kjv", "wiki"]]
+
+
+def test_transfer_curves_lie_in_their_intervals(study: Study) -> None:
+    drawn = [*transfer_figure.against_training(study).domains, *transfer_figure.against_compute(study).domains]
+    for domain in drawn:
+        assert len(domain.low) == len(domain.curve)
+        assert (domain.low <= domain.curve).all()
+        assert (domain.curve <= domain.high).all()
 
 
 def test_a_figure_without_its_data_says_why(tmp_path: Path) -> None:
@@ -129,5 +149,10 @@ def test_numbers_carry_no_more_digits_than_they_mean() -> None:
     assert power_of_ten(2.5e13) == "2.5·10¹³"
     assert rounded(0.34567, 0.05) == "0.346"
     assert rounded(1234.5, 300) == "1,230"
+    assert rounded(27.5, 1447) == "30"
+    assert estimate(27.5, 2.43, 2896) == ("28", "2 to 2,900")
+    assert estimate(1.4298, 1.3230, 1.5939) == ("1.43", "1.32 to 1.59")
+    assert estimate(0.5, float("nan"), float("nan")) == ("0.5", "no interval")
+    assert percent(1.234) == "+123.4 %"
     assert with_error(1.23456, 0.0123) == "1.235 ± 0.012"
     assert with_error(0.5, float("nan"), "+") == "+0.5"

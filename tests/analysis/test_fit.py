@@ -9,9 +9,10 @@ import pytest
 from scipy.optimize import minimize, nnls
 from scipy.stats import t as student
 
+import analysis.fit as engine
 from analysis.fit import fit
-from analysis.intervals import student_quantile, widening
-from analysis.solve import make_objectives, solve_nonnegative
+from analysis.intervals import FEWEST_CLUSTERS, interval, student_quantile, widening
+from analysis.solve import DECREMENT, make_objectives, solve_nonnegative
 from harness.refusal import Refusal
 from tests.analysis.worlds import HELD_OUT, TRUTH, branched_world, planted_loss
 
@@ -111,8 +112,9 @@ def test_an_exponent_that_the_data_do_not_hold_is_not_identified() -> None:
     result = fit("chinchilla", narrow, bootstrap=200)
     assert not result.identified("alpha")
     assert result.doubt("alpha")
+    assert "moves with alpha" in result.doubt("A")
     assert result.identified("beta")
-    assert not result.doubt("beta")
+    assert result.identified("B")
 
 
 def test_a_floor_that_is_not_there_is_said_to_be_at_its_bound() -> None:
@@ -215,6 +217,22 @@ def test_non_negative_least_squares_agrees_with_scipy() -> None:
     pairs = zip(design, target, strict=True)
     expected = np.stack([nnls(a, b)[0] for a, b in pairs], axis=1)
     np.testing.assert_allclose(solution, expected, atol=1e-9)
+
+
+def test_an_interval_holds_its_point_and_few_clusters_have_none() -> None:
+    draws = np.linspace(2.0, 3.0, 100)[:, None]
+    for point in (1.5, 2.5, 3.5):
+        low, high = (float(end[0]) for end in interval(draws, np.array([point]), 0.9, 8))
+        assert low <= point <= high
+    assert np.isnan(interval(draws, np.array([2.5]), 0.9, FEWEST_CLUSTERS - 1)).all()
+
+
+def test_a_replicate_s_digits_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = fit("chinchilla", branched_world(2), bootstrap=60)
+    monkeypatch.setattr(engine, "DRAW_DECREMENT", DECREMENT)
+    exact = fit("chinchilla", branched_world(2), bootstrap=60)
+    off = np.abs(quick.draws - exact.draws) / exact.draws.std(axis=0)
+    assert np.quantile(off, 0.95) < 0.01
 
 
 def test_student_quantiles_and_widening() -> None:

@@ -33,6 +33,16 @@ def test_a_planted_law_is_forecast_and_beats_the_baselines() -> None:
     assert result.to_table()["beats_baselines"].tolist() == [True]
 
 
+def test_without_an_interval_nothing_is_inside_or_outside() -> None:
+    table = branched_world(1)
+    few = table[table["trunk_id"].isin(["trunk0", "trunk8", "trunk15", "trunk16"])]
+    for rows, bootstrap in ((table, 0), (few, 20)):
+        found = forecast("chinchilla", rows, bootstrap=bootstrap)
+        assert found.rows[0].inside is None
+        assert found.inside == 0
+        json.dumps(found.to_json(), allow_nan=False)
+
+
 def test_the_frontier_falls_and_nothing_cheaper_beats_it() -> None:
     table = branched_world(1)
     best = frontier(table)

@@ -47,9 +47,8 @@ def parse(page: str) -> Balanced:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = write_planted(tmp_path_factory.mktemp("results") / "planted")
-    return write_report(root, root / "report", bootstrap=60)
+def whole(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(planted, tmp_path_factory.mktemp("report"), bootstrap=40)
 
 
 def test_the_page_needs_nothing_else(whole: Path) -> None:
@@ -87,7 +86,13 @@ def test_ids_are_unique_and_tables_have_headers(whole: Path) -> None:
 def test_the_headline_says_law_forecast_transfer_and_failures(whole: Path) -> None:
     box = re.search(r'class="headline".*?</section>', whole.read_text(), re.DOTALL)
     assert box is not None
-    for words in ("24 rungs of 8 trunks", "first score was", "naive baselines", "wiki falls", "1 of 26 rungs failed"):
+    for words in (
+        "24 rungs of 8 trunks",
+        "first score was",
+        "every naive baseline",
+        "wiki falls",
+        "1 of 26 rungs failed",
+    ):
         assert words in box.group()
 
 
@@ -131,6 +136,18 @@ def test_too_little_data_gives_a_page_that_says_so(tmp_path: Path, options: dict
     assert "no rung is held out" in page
 
 
+def test_few_trunks_give_no_interval_and_no_verdict(tmp_path: Path) -> None:
+    study = Study(write_planted(tmp_path / "few", shapes=SHAPES[1:8:3], failed=False), bootstrap=20)
+    bodies = [SECTIONS[name].body(study) for name in ("law", "held-out", "transfer")]
+    cells = [cell for body in bodies for grid in body.grids for row in grid.rows for cell in row.cells]
+    text = " ".join([*headline(study), *(line for body in bodies for line in body.lines), *cells])
+    for words in ("3 trunks are too few", "no interval to judge by", "too few trunks for a trend", "no intervals"):
+        assert words in text
+    assert not re.search(r"\bnan\b|outside the interval|below one\)", text)
+    with pytest.raises(Refusal, match="no exponent has an interval"):
+        FIGURES["exponents"].compute(study)
+
+
 def test_an_exponent_that_is_not_identified_is_never_a_number(tmp_path: Path) -> None:
     root = write_planted(tmp_path / "narrow", shapes=((3, 64), (2, 80)), held_out=False)
     study = Study(root, bootstrap=60)
@@ -139,6 +156,24 @@ def test_an_exponent_that_is_not_identified_is_never_a_number(tmp_path: Path) ->
     assert not re.search(r"alpha \d", sentence)
     cells = {row.cells[0]: row.cells[1] for row in SECTIONS["law"].body(study).grids[0].rows}
     assert cells["alpha"] == "not identified"
+
+
+def test_a_held_out_rung_without_an_interval_is_not_called_outside(planted: Path) -> None:
+    study = Study(planted, bootstrap=0)
+    sentence = headline(study)[1]
+    assert "no interval to judge by" in sentence
+    assert "outside" not in sentence
+    assert "nan" not in " ".join(headline(study))
+    assert "no interval" in SECTIONS["held-out"].body(study).grids[0].rows[0].cells
+
+
+def test_conventions_that_count_alike_share_a_fit_and_others_do_not(planted: Path) -> None:
+    study = Study(planted, bootstrap=20)
+    assert study.fit_under("exact") is study.fit
+    assert study.forecast.fit is study.fit
+    assert study.fit_under("kaplan").parameters != study.fit.parameters
+    by_compute = Study(planted, "power_C", bootstrap=20)
+    assert by_compute.fit_under("exact").parameters != by_compute.fit.parameters
 
 
 def test_text_of_the_sweep_is_escaped(tmp_path: Path) -> None:
@@ -154,7 +189,7 @@ def test_a_law_chosen_afterwards_is_called_so(tmp_path: Path) -> None:
 
 
 def test_no_sweep_is_refused_and_nothing_written(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"holds no sweep\.json"):
+    with pytest.raises(Refusal, match=r"sweep\.json"):
         write_report(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert read_runs(tmp_path) == []

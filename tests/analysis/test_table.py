@@ -14,28 +14,23 @@ from harness.refusal import Refusal
 from tests.analysis.planted import BUDGETS, HELD_OUT_TOKENS, SHAPES, write_planted
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_planted(tmp_path_factory.mktemp("results") / "planted")
-
-
 def types(table: pd.DataFrame) -> dict[str, str]:
     return {name: str(dtype) for name, dtype in table.dtypes.items()}
 
 
-def test_a_row_for_each_point_with_the_schema_first(root: Path) -> None:
-    table = load(root)
+def test_a_row_for_each_point_with_the_schema_first(planted: Path) -> None:
+    table = load(planted)
     scores = [name for name in table if name not in SCHEMA]
     assert list(table.columns[: len(SCHEMA)]) == list(SCHEMA)
     assert types(table) == SCHEMA | dict.fromkeys(scores, "float64")
-    finished = [run for run in read_runs(root) if run.done]
+    finished = [run for run in read_runs(planted) if run.done]
     assert len(table) == sum(len(run.points) for run in finished)
     assert not table.duplicated(["run_id", "tokens"]).any()
 
 
-def test_values_are_those_of_the_folders(root: Path) -> None:
-    table = load(root).set_index(["run_id", "tokens"])
-    for run in (run for run in read_runs(root) if run.done):
+def test_values_are_those_of_the_folders(planted: Path) -> None:
+    table = load(planted).set_index(["run_id", "tokens"])
+    for run in (run for run in read_runs(planted) if run.done):
         for point in run.points:
             row = table.loc[(run.run_id, point.tokens)]
             assert row["loss"] == point.scores["lm_sotu/nll"]
@@ -44,14 +39,14 @@ def test_values_are_those_of_the_folders(root: Path) -> None:
             assert row[[name for name in SCHEMA if name.startswith("params_")]].sum() == counts(run.spec).params
 
 
-def test_a_trunk_is_held_out_whole_and_failures_are_left_out(root: Path) -> None:
-    table = load(root)
+def test_a_trunk_is_held_out_whole_and_failures_are_left_out(planted: Path) -> None:
+    table = load(planted)
     decayed = table[table["phase"] == "decayed"]
     assert len(decayed) == len(SHAPES) * len(BUDGETS) + 1
     held = decayed[decayed["held_out"]]
     assert held["tokens"].tolist() == [HELD_OUT_TOKENS]
     assert table.groupby("trunk_id")["held_out"].nunique().max() == 1
-    assert set(table["run_id"]) == {run.run_id for run in read_runs(root) if run.failure is None}
+    assert set(table["run_id"]) == {run.run_id for run in read_runs(planted) if run.failure is None}
 
 
 def test_an_empty_sweep_has_the_same_types(tmp_path: Path) -> None:
@@ -60,7 +55,7 @@ def test_an_empty_sweep_has_the_same_types(tmp_path: Path) -> None:
     assert types(table) == SCHEMA
 
 
-def test_what_was_not_measured_is_nan(tmp_path: Path, root: Path) -> None:
+def test_what_was_not_measured_is_nan(tmp_path: Path, planted: Path) -> None:
     folder = next(run.folder for run in read_runs(write_planted(tmp_path / "holes", shapes=SHAPES[:2])) if run.done)
     lines = [json.loads(line) for line in (folder / "points.jsonl").read_text().splitlines()]
     del lines[-1]["scores"]["lm_wiki/bpb"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.transfer import FALLS, NO_RELATION, RISES, Transfer, transfer, verdict
+from analysis.transfer import DOMAIN_LAWS, FALLS, RISES, UNCLEAR, UNKNOWN, Transfer, transfer, verdict
 from harness.refusal import Refusal
 from tests.analysis.worlds import branched_world
 
@@ -43,7 +43,7 @@ def test_planted_lines_come_back_with_their_verdicts(results: dict[str, Transfer
         assert line.slope_interval[0] < line.slope < line.slope_interval[1]
         assert line.offset == pytest.approx(0.8, abs=0.08)
         assert results[name].trend == FALLS
-        assert results[name].compute_fit is not None
+        assert set(results[name].fits) == set(DOMAIN_LAWS)
     assert results["steep"].verdict == "above one"
     assert results["shallow"].verdict == "below one"
     assert results["even"].verdict.startswith("contains one")
@@ -52,16 +52,14 @@ def test_planted_lines_come_back_with_their_verdicts(results: dict[str, Transfer
 
 def test_far_transfer_may_rise_or_show_nothing(results: dict[str, Transfer]) -> None:
     assert results["code"].trend == RISES
-    assert "rises with compute" in " ".join(results["code"].status)
-    assert results["noise"].trend == NO_RELATION
+    assert results["noise"].trend == UNCLEAR
     for name in ("code", "noise"):
-        assert results[name].size_fit is results[name].compute_fit is results[name].shifted_fit is None
+        assert results[name].fits == {}
         json.dumps(results[name].to_json(), allow_nan=False)
 
 
 def test_a_shifted_power_law_is_followed(results: dict[str, Transfer]) -> None:
-    found = results["curved"].shifted_fit
-    assert found is not None
+    found = results["curved"].fits["shifted_power"]
     source = np.linspace(1.5, 2.5, 5)
     assert found.predict({"S": source}) == pytest.approx(1.5 + 0.5 * (source - 0.9) ** 1.6, rel=0.01)
 
@@ -79,6 +77,19 @@ def test_slope_intervals_cover_the_planted_slope() -> None:
     assert hits >= 32
 
 
+def test_a_line_has_an_interval_that_holds_it_and_few_trunks_have_none(results: dict[str, Transfer]) -> None:
+    line, x = results["steep"].line, np.linspace(1.5, 3.0, 7)
+    low, high = line.interval_at(x, 0.90)
+    assert (low < line.at(x)).all()
+    assert (line.at(x) < high).all()
+    table = scored_world()[["N", "D", "C", "corpus", "trunk_id", "lm_speech/bpb", "lm_steep/bpb"]]
+    few = transfer(table[table["trunk_id"].isin(["trunk0", "trunk5", "trunk9"])], bootstrap=40)["steep"]
+    assert few.trend == UNKNOWN
+    assert few.verdict == "not decided"
+    assert few.fits == {}
+    json.dumps(few.to_json(), allow_nan=False)
+
+
 def test_the_held_out_trunk_takes_no_part() -> None:
     table = scored_world().drop(columns=[f"lm_{name}/bpb" for name in ("steep", "even", "code", "noise", "curved")])
     spoiled = table.assign(**{"lm_shallow/bpb": table["lm_shallow/bpb"].where(~table["held_out"], 50.0)})
@@ -92,9 +103,9 @@ def test_the_held_out_trunk_takes_no_part() -> None:
         ((0.4, 0.7), "below one"),
         ((1.1, 1.3), "above one"),
         ((0.9, 1.1), "contains one: not decided"),
-        ((-0.2, 0.3), "contains nought: no relation"),
+        ((-0.2, 0.3), "below one, contains nought: no clear relation"),
         ((-0.5, -0.1), "below nought: rises as the training loss falls"),
-        ((float("nan"), float("nan")), "no interval: not decided"),
+        ((float("nan"), float("nan")), "not decided"),
     ],
 )
 def test_verdicts_follow_the_interval(interval: tuple[float, float], words: str) -> None:
