@@ -143,12 +143,3 @@ def frontier_line(table: pd.DataFrame, compute_c: Array) -> Array:
         return np.full(len(compute_c), np.nan)
     slope, intercept = np.polyfit(np.log(best["C"]), np.log(best["loss"]), 1)
     return np.asarray(np.exp(intercept + slope * np.log(compute_c)), dtype=np.float64)
-
-
-def predict_rungs(
-    table: pd.DataFrame, new: pd.DataFrame, law: Law | str = "chinchilla", level: float = 0.90, **options: Any
-) -> pd.DataFrame:
-    """Forecast loss, low and high for rungs not trained yet: `new` has the law's variables, `table` what is known."""
-    result = fit(law, table, **options)
-    low, high = result.predict_interval(new, level)
-    return new.assign(loss=result.predict(new), low=low, high=high)

@@ -1,6 +1,7 @@
 """Everything asked of one sweep's run folders, each answer computed once when it is first wanted."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +15,13 @@ from analysis.forecast import Forecast, held_out_rows, score
 from analysis.laws import LAWS
 from analysis.laws.law import Law
 from analysis.selection import select, usable
-from analysis.table import load
+from analysis.table import PART_COLUMNS, load
 from analysis.transfer import Transfer, transfer
 from analysis.wording import estimate
+from harness.counts import counts
 from harness.record import Run, read_runs, read_sweep
 from harness.refusal import Refusal, pick
+from harness.spec import Spec
 
 LEVEL = 0.90
 LEVEL_WORDS = f"{100 * LEVEL:.0f} %"
@@ -116,6 +119,13 @@ class Study:
     @property
     def fit(self) -> Fit:
         return self.fit_under(self.convention)
+
+    def foretell(self, specs: Sequence[Spec]) -> list[tuple[float, float, float]]:
+        """Loss of rungs that are not trained yet, with the ends of its interval."""
+        parts = [{name: getattr(counts(spec), name) for name in PART_COLUMNS} for spec in specs]
+        new = add_counts(pd.DataFrame(parts).assign(tokens=[spec.tokens for spec in specs]), self.convention)
+        low, high = self.fit.predict_interval(new, LEVEL)
+        return list(zip(map(float, self.fit.predict(new)), map(float, low), map(float, high), strict=True))
 
     @cached_property
     def forecast(self) -> Forecast:

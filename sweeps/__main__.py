@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.refusal import Refusal, pick
+from harness.spec import Spec
 from harness.sweep import Rung, Sweep, find_sweep
 
 HERE = Path(__file__).parent
@@ -27,7 +28,9 @@ def plan(arguments: argparse.Namespace) -> int:
     sweep, rungs = _design(arguments)
     refuse_strangers(rungs, _root(arguments, sweep))
     made = make_plan(rungs, _root(arguments, sweep))
-    _print(arguments, _show.plan_json(sweep, made), lambda: _show.plan(sweep, made, _workers(arguments, rungs)))
+    forecast = _foretell(_root(arguments, sweep), [rung.spec for rung in made.pending])
+    workers = _workers(arguments, rungs)
+    _print(arguments, _show.plan_json(sweep, made, forecast), lambda: _show.plan(sweep, made, forecast, workers))
     return 0
 
 
@@ -137,6 +140,16 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 # --- what the arguments mean
+
+
+def _foretell(root: Path, specs: list[Spec]) -> dict[str, tuple[float, float, float]]:
+    """What the rungs that stand say of those to come; nothing where they carry no law yet."""
+    from analysis.study import Study
+
+    try:
+        return dict(zip([spec.run_id for spec in specs], Study(root).foretell(specs), strict=True)) if specs else {}
+    except Refusal:
+        return {}
 
 
 def _column(text: str) -> tuple[str, str]:

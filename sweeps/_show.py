@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -47,16 +48,21 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def plan(sweep: Sweep, made: Plan, workers: int) -> None:
+def plan(sweep: Sweep, made: Plan, forecast: dict[str, tuple[float, float, float]], workers: int) -> None:
     """The rungs as a table that fits 80 columns, then the totals."""
     table = Table(title=f"{sweep.name}: {sweep.question}", title_justify="left", box=None, pad_edge=False)
     for heading in ("run", "depth", "width", "tokens", "seed", "params", "FLOPs", "time", "state"):
         table.add_column(heading, justify="left" if heading in ("run", "state") else "right", no_wrap=True)
+    if forecast:
+        table.add_column("forecast loss, 90 %", no_wrap=True)
     for rung in made.rungs:
         spec = rung.spec
         state = Text(rung.state + (", held out" if rung.held_out else ""), STATE_STYLE[rung.state])
         shape = (spec.run_id[:8], str(spec.depth), str(spec.width), quantity(spec.tokens), str(spec.seed))
-        table.add_row(*shape, quantity(rung.parts.params), f"{rung.flops:.1e}", clock(rung.seconds), state)
+        cost = (quantity(rung.parts.params), f"{rung.flops:.1e}", clock(rung.seconds))
+        loss, low, high = forecast.get(spec.run_id, (math.nan,) * 3)
+        foretold = [f"{loss:.3f} ({low:.3f} to {high:.3f})" if math.isfinite(loss) else ""] if forecast else []
+        table.add_row(*shape, *cost, state, *foretold)
     console.print(table)
     console.print(
         f"{len(made.rungs)} rungs on {made.trunks} trunks, {len(made.pending)} to train; "
@@ -66,7 +72,7 @@ def plan(sweep: Sweep, made: Plan, workers: int) -> None:
     )
 
 
-def plan_json(sweep: Sweep, made: Plan) -> dict[str, Any]:
+def plan_json(sweep: Sweep, made: Plan, forecast: dict[str, tuple[float, float, float]]) -> dict[str, Any]:
     return {
         "sweep": sweep.name,
         "trunks": made.trunks,
@@ -82,6 +88,9 @@ def plan_json(sweep: Sweep, made: Plan) -> dict[str, Any]:
                 "parameters": rung.parts.params,
                 "flops": rung.flops,
                 "seconds": rung.seconds,
+                "forecast": [number if math.isfinite(number) else None for number in forecast[rung.spec.run_id]]
+                if rung.spec.run_id in forecast
+                else None,
                 "spec": rung.spec.model_dump(mode="json"),
             }
             for rung in made.rungs

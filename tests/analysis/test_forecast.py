@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from analysis.forecast import forecast, frontier, frontier_line, predict_rungs
+from analysis.forecast import forecast, frontier, frontier_line
 from harness.refusal import Refusal
-from tests.analysis.worlds import branched_world, planted_loss
+from tests.analysis.worlds import branched_world
 
 
 def test_the_held_out_rung_takes_no_part_in_its_forecast() -> None:
@@ -65,12 +65,3 @@ def test_what_is_not_held_out_is_refused() -> None:
         forecast("chinchilla", table.assign(trunk_id="one"))
     with pytest.raises(Refusal, match="train it first"):
         forecast("chinchilla", table.assign(loss=table["loss"].where(~table["held_out"])))
-
-
-def test_rungs_to_come_are_forecast_with_an_interval() -> None:
-    table = branched_world(1)
-    new = table.tail(3)[["N", "D"]]
-    result = predict_rungs(table, new, bootstrap=100)
-    assert (result["low"] < result["loss"]).all()
-    assert (result["loss"] < result["high"]).all()
-    assert result["loss"].to_numpy() == pytest.approx(planted_loss(new["N"], new["D"]).to_numpy(), rel=0.02)
