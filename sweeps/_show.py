@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +21,7 @@ from harness.sweep import Sweep
 if TYPE_CHECKING:
     from analysis.fit import Fit
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 110)
 STATE_STYLE = {"done": "green", "failed": "red", "pending": "yellow"}
 
 
@@ -130,6 +132,7 @@ def live(name: str, workers: int) -> Iterator[Callable[[Progress], None]]:
             def redraw(progress: Progress) -> None:
                 table = Table.grid()
                 table.add_row(f"{name}: {progress_line(progress, workers)}")
+                table.add_row(ProgressBar(total=1.0, completed=progress.fraction, width=60))
                 table.add_row(running_table(progress))
                 screen.update(table)
 
