@@ -12,8 +12,8 @@ from harness.refusal import Refusal
 from harness.spec import Spec
 from harness.sweep import HELD_OUT_RATIO, Rung
 
-# Seconds a step on one core of an AVX-512 machine, fitted to the pilots of `ladder` (results/README.md).
-STEP_SECONDS, LAYER_SECONDS, CPU_FLOPS = 2.0e-3, 1.5e-3, 4.0e10
+# One core of an AVX-512 machine, fp32, as the steps of the `ladder` study took it (results/ladder/report/runs.csv).
+STEP_SECONDS, LAYER_SECONDS, CPU_FLOPS = 1.0e-3, 1.0e-3, 4.0e10
 # A launch-bound tiny model on a data-centre GPU; replaced by what the first finished runs show.
 GPU_STEP_SECONDS, GPU_FLOPS = 4.0e-3, 1.0e14
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import record
+from harness.machine import provenance
 from harness.plan import by_trunk
 from harness.record import Json
 from harness.spec import Spec
@@ -27,6 +28,7 @@ def work(root: Path, cache: Path, only: str | None = None, parent: int | None = 
     `only` trains that rung alone, and tries it again if it failed.
     """
     design = record.read_sweep(root)
+    provenance()  # of the code as it was loaded: the checkout may change while this runs
     if only:
         record.forgive(record.run_folder(root, only))
     stop = threading.Event()
