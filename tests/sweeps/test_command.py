@@ -45,7 +45,7 @@ MISTAKES = [
     (wrong("plan", "demo", "--set", "variant=modren"), "did you mean 'modern'"),
     (wrong("launch", "demo", "--set", "unique_tokens=90112000"), "use unique_tokens="),
     (wrong("launch", "demo", "--set", "corpus=sout"), "Did you mean 'sotu'"),
-    (wrong("plan", "demo", "--set", "tokens=90112000"), "epochs="),
+    (wrong("plan", "demo", "--set", "unique_tokens=51200"), "epochs="),
     (wrong("status", "demo"), "nothing was launched"),
     (wrong("report", "nothing"), "nothing was launched"),
     (wrong("fit", "nothing"), "nothing was launched"),
