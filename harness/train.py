@@ -123,6 +123,7 @@ class Trunk:
     """One shape trained once; at each budget a cool-down branches off, is measured and left, and the trunk goes on."""
 
     def __init__(self, root: Path, specs: Sequence[Spec], design: Json, cache: Path, stop: threading.Event) -> None:
+        torch.set_num_threads(1)  # more lose to barriers, and another number may change the last bits
         self.root, self.stop = root, stop
         self.specs = sorted(specs, key=lambda spec: spec.tokens)
         self.folder = record.trunk_folder(root, specs[0].trunk_id)

@@ -30,11 +30,6 @@ def facts(root: Path, spec: Spec) -> list[Point]:
     return [replace(point, seconds=0.0) for point in run.points]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def test_a_branch_equals_the_run_that_was_never_branched(tmp_path: Path, cache: Path, tiny: Any) -> None:
     budgets = [tiny(tokens=tokens) for tokens in (6_400, 12_800, 25_600)]
     train(tmp_path / "trunk", cache, budgets)
