@@ -60,9 +60,9 @@ def workers(launcher: int) -> Iterator[int]:
 
 @pytest.fixture
 def longer_sweep(sweep_file: Path) -> Path:
-    """Eight times the budgets, so that there is time to interrupt it."""
-    text = sweep_file.read_text().replace("6_400, 12_800", "51_200, 102_400").replace("51_200))", "409_600))")
-    sweep_file.write_text(text.replace("'unique_tokens': 61440", "'unique_tokens': 61440, 'epochs': 8"))
+    """Eight times the budgets, sixteen times the held-out one, so that there is time to interrupt it."""
+    text = sweep_file.read_text().replace("6_400, 12_800", "51_200, 102_400").replace("51_200))", "819_200))")
+    sweep_file.write_text(text.replace("'unique_tokens': 61440", "'unique_tokens': 61440, 'epochs': 16"))
     return sweep_file
 
 
