@@ -1,5 +1,6 @@
 """A dataset of the Hugging Face hub, streamed: `hf:ORG/NAME`, `hf:ORG/NAME/CONFIG`, either with `@REVISION`."""
 
+import logging
 import re
 from collections.abc import Iterator
 
@@ -46,7 +47,8 @@ def _stream(name: str, dataset: str, config: str | None, revision: str | None) -
     try:
         import datasets
     except ImportError:
-        raise Refusal(f"{name} needs the package datasets, which is not installed: pip install -e '.[hub]'") from None
+        raise Refusal(f"{name} needs the package datasets, which is not installed: pip install -c constraints.txt -e '.[hub]'") from None
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are told once, below
     try:
         yield from datasets.load_dataset(dataset, config, revision=revision, split="train", streaming=True)
     # The hub's client has no common error: a missing network, dataset or config each raises another class.
