@@ -47,7 +47,9 @@ def _stream(name: str, dataset: str, config: str | None, revision: str | None) -
     try:
         import datasets
     except ImportError:
-        raise Refusal(f"{name} needs the package datasets, which is not installed: pip install -c constraints.txt -e '.[hub]'") from None
+        raise Refusal(
+            f"{name} needs the package datasets, which is not installed: pip install -c constraints.txt -e '.[hub]'"
+        ) from None
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are told once, below
     try:
         yield from datasets.load_dataset(dataset, config, revision=revision, split="train", streaming=True)
