@@ -78,14 +78,12 @@ def dashboard(arguments: argparse.Namespace) -> int:
     import importlib.util
     import subprocess
 
-    journal = _existing(arguments) / "optuna.journal"
+    study = arguments.storage or _existing(arguments) / "optuna.journal"
     if importlib.util.find_spec("optuna_dashboard") is None:
-        raise Refusal(
-            "the dashboard is an extra that is not installed: run `pip install -e '.[dashboard]' -c constraints.txt`"
-        )
-    if not journal.exists():
-        raise Refusal(f"{journal} does not exist: launch the sweep first")
-    return subprocess.run([Path(sys.executable).parent / "optuna-dashboard", journal], check=False).returncode
+        raise Refusal("the dashboard is not installed: run pip install -c constraints.txt -e '.[dashboard]'")
+    if isinstance(study, Path) and not study.exists():
+        raise Refusal(f"{study} does not exist: launch the sweep first, or name its --storage")
+    return subprocess.run([Path(sys.executable).parent / "optuna-dashboard", study], check=False).returncode
 
 
 # --- fit, report, compare
@@ -314,6 +312,7 @@ def parser() -> Parser:
 
     made = command("dashboard", dashboard, "open the study in optuna-dashboard")
     made.add_argument("sweep", metavar="SWEEP")
+    made.add_argument("--storage", metavar="URL", help="the storage that the sweep was launched with")
     return top
 
 
