@@ -12,7 +12,6 @@ from harness.refusal import Refusal, pick
 Array = NDArray[np.float64]
 
 EVERY_PARAMETER = ("params_embedding", "params_position", "params_block", "params_norm", "params_head")
-EVERY_FLOP = ("flops_block", "flops_attention", "flops_head")
 # arXiv 2001.08361, section 2.1: two FLOPs a parameter forward, four backward.
 FLOPS_PER_PARAMETER_TOKEN = 6.0
 

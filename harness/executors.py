@@ -10,8 +10,6 @@ from typing import Protocol
 class Started(Protocol):
     """A worker that was started; subprocess.Popen is one."""
 
-    pid: int
-
     def poll(self) -> int | None: ...
 
     def terminate(self) -> None: ...

@@ -256,64 +256,74 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     top = Parser(prog="scalelaw", description="Scaling experiments on the GPT family.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    places, design, law = _place_words(), _design_words(), _law_words()
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text)
+    def command(run: Callable[[argparse.Namespace], int], text: str, *shared: Parser) -> argparse.ArgumentParser:
+        made = commands.add_parser(run.__name__, help=text, description=text, parents=[places, *shared])
         made.set_defaults(run_command=run)
-        made.add_argument("--results", metavar="DIR", help="where results folders lie (default: results/)")
-        made.add_argument(
-            "--cache", metavar="DIR", help="where token files lie (default: $SCALELAW_CACHE, ~/.cache/scalelaw)"
-        )
-        made.add_argument("--json", action="store_true", help="machine-readable output")
         return made
 
-    for name, run, text in (
-        ("plan", plan, "every rung with parameters, FLOPs and seconds; totals"),
-        ("launch", launch, "train what is missing"),
-    ):
-        made = command(name, run, text)
-        made.add_argument("sweep", metavar="SWEEP", help="a name in sweeps/ or a path to a .py file")
-        made.add_argument("--set", action="append", default=[], metavar="FIELD=V[,V]", help="override a field")
-        made.add_argument("--workers", type=_positive, metavar="N", help="default: one a core, one on a GPU")
+    command(plan, "every rung with parameters, FLOPs, seconds and forecast; totals", design)
+    made = command(launch, "train what is missing", design)
     made.add_argument("--on", default="local", metavar="EXECUTOR", help="where workers run (default: local)")
     made.add_argument("--storage", metavar="URL", help="Optuna storage (default: a journal beside the runs)")
     made.add_argument("--retry", action="store_true", help="try failed rungs again")
 
-    made = command("status", status, "what is done, running and failed, and why")
+    made = command(status, "what is done, running and failed, and why")
     made.add_argument("sweep", nargs="?", metavar="SWEEP")
 
-    made = command("worker", worker, "one worker by hand, as executors start it")
+    made = command(worker, "one worker by hand, as executors start it")
     made.add_argument("sweep", metavar="SWEEP")
     made.add_argument("--run", metavar="RUN_ID", help="train this rung only")
     made.add_argument("--parent", type=int, metavar="PID", help="end when this process does")
 
-    for name, run, text in (
-        ("fit", fit, "the law, with intervals"),
-        ("report", report, "one self-contained HTML file, with its figures and tables beside it"),
-    ):
-        made = command(name, run, text)
-        made.add_argument("sweep", metavar="SWEEP", help="a launched sweep" + (" or a table" if name == "fit" else ""))
-        made.add_argument("--law", metavar="LAW", help="default: the sweep's own")
-        made.add_argument("--convention", metavar="NAME", help="how N, D and C are counted; default: the sweep's own")
-        made.add_argument("--bootstrap", type=_positive, default=1000, metavar="N", help="replicates (default: 1000)")
-        if name == "fit":
-            made.add_argument(
-                "--columns", nargs="+", default=[], metavar="NAME=COLUMN", help="what a table calls its columns"
-            )
-        else:
-            made.add_argument("--out", metavar="DIR", help="default: report/ in the results folder")
+    made = command(fit, "the law, with intervals, of a launched sweep or of a table of your own", law)
+    made.add_argument("--columns", nargs="+", default=[], metavar="NAME=COLUMN", help="what a table calls its columns")
+    made = command(report, "one self-contained HTML file, with its figures and tables beside it", law)
+    made.add_argument("--out", metavar="DIR", help="default: report/ in the results folder")
 
-    made = command("compare", compare, "runs or sweeps: what differs, scores with their noise, loss curves")
+    made = command(compare, "runs or sweeps: what differs, scores with their noise, loss curves")
     made.add_argument("sides", nargs="+", metavar="RUN|SWEEP")
     made.add_argument("--out", metavar="DIR", help="write the curves there as SVG and PNG")
 
-    made = command("demo", demo, "the main job, small: plan, launch, fit, report in a few minutes on two CPU cores")
-    made.add_argument("--workers", type=_positive, metavar="N", help="default: one a core, one on a GPU")
+    made = command(demo, "the main job, small: plan, launch, fit, report in a few minutes on two CPU cores")
+    _add_workers(made)
 
-    made = command("dashboard", dashboard, "open the study in optuna-dashboard")
+    made = command(dashboard, "open the study in optuna-dashboard")
     made.add_argument("sweep", metavar="SWEEP")
     made.add_argument("--storage", metavar="URL", help="the storage that the sweep was launched with")
     return top
+
+
+def _place_words() -> Parser:
+    words = Parser(add_help=False)
+    words.add_argument("--results", metavar="DIR", help="where results folders lie (default: results/)")
+    words.add_argument(
+        "--cache", metavar="DIR", help="where token files lie (default: $SCALELAW_CACHE, ~/.cache/scalelaw)"
+    )
+    words.add_argument("--json", action="store_true", help="machine-readable output")
+    return words
+
+
+def _design_words() -> Parser:
+    words = Parser(add_help=False)
+    words.add_argument("sweep", metavar="SWEEP", help="a name in sweeps/ or a path to a .py file")
+    words.add_argument("--set", action="append", default=[], metavar="FIELD=V[,V]", help="override a field")
+    _add_workers(words)
+    return words
+
+
+def _add_workers(words: argparse.ArgumentParser) -> None:
+    words.add_argument("--workers", type=_positive, metavar="N", help="default: one a core, one on a GPU")
+
+
+def _law_words() -> Parser:
+    words = Parser(add_help=False)
+    words.add_argument("sweep", metavar="SWEEP", help="a launched sweep, by name or folder; for `fit` also a table")
+    words.add_argument("--law", metavar="LAW", help="default: the sweep's own")
+    words.add_argument("--convention", metavar="NAME", help="how N, D and C are counted; default: the sweep's own")
+    words.add_argument("--bootstrap", type=_positive, default=1000, metavar="N", help="replicates (default: 1000)")
+    return words
 
 
 def _positive(text: str) -> int:

