@@ -9,32 +9,51 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from analysis.certify import Certificate, certify
 from analysis.conventions import FLOPS_PER_PARAMETER_TOKEN
-from analysis.intervals import FEWEST_CLUSTERS, interval, new_trunk_residuals
+from analysis.intervals import FEWEST_CLUSTERS, interval, new_trunk_interval, new_trunk_residuals
 from analysis.laws import LAWS
-from analysis.laws.law import Array, Law
+from analysis.laws.jet import Array
+from analysis.laws.law import Law
+from analysis.resample import draw_counts, resample
 from analysis.selection import Selection, select
-from analysis.solve import (
-    DRAW_DECREMENT,
-    Objective,
-    Optimum,
-    Problem,
-    derivatives,
-    make_objectives,
-    polish,
-    residuals,
-    search,
-    starts,
-)
+from analysis.solve import Optimum, Problem, make_objectives, polish, residuals, search, starts
 from harness.refusal import Refusal, pick
 
 Variables = Mapping[str, Any] | pd.DataFrame
 
 # An exponent known to less than this ratio across its interval is not a finding.
 WIDEST_RATIO = 2.0
-# Curvature along the flattest direction, as a share of the steepest once every parameter has unit curvature.
-FLAT_CURVATURE = 1e-8
-SAME_OPTIMUM = 1e-6  # relative difference of two starts' objectives that still counts as agreement
+BOUND_SHARE = 0.05  # a parameter at a bound in more resamples than this has no interval
+SEARCH_ROWS = 4_000  # the search looks at no more rows than these, drawn at random; the optimum is of all of them
+LOG_DELTA, NOISE_DELTA = 1e-3, 1.345  # widths of Huber's function in log loss (arXiv 2203.15556), and in known noise
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a law is fitted. `weights` and `noise` name columns; `delta` is in log loss, or in noise where it is known."""
+
+    objective: str = "huber"
+    delta: float | None = None
+    bootstrap: int = 1000
+    seed: int = 0
+    phase: str | None = "decayed"  # None: all
+    held_out: bool = False
+    weights: str | None = None
+    noise: str | None = None
+    drop_highest_loss: int = 0
+
+    def __post_init__(self) -> None:
+        pick(make_objectives(1.0), self.objective, "objective")
+        if self.delta is not None and not (math.isfinite(self.delta) and self.delta > 0):
+            raise Refusal(f"delta={self.delta}: Huber's function needs a positive width in log loss; 1e-3 is usual")
+        for name in ("bootstrap", "drop_highest_loss"):
+            if getattr(self, name) < 0:
+                raise Refusal(f"{name}={getattr(self, name)}: it is a number of rows or replicates, from 0")
+
+    @property
+    def width(self) -> float:
+        return self.delta or (NOISE_DELTA if self.noise else LOG_DELTA)
 
 
 @dataclass(frozen=True)
@@ -55,36 +74,46 @@ class Fit:
     """A fitted law with everything that it must say of itself; `draws` holds one parameter vector a replicate."""
 
     law: Law
+    options: Options
     parameters: dict[str, float]
-    loss: str
-    delta: float
     objective: float
-    gradient: float
-    starts_agreeing: float
-    status: tuple[str, ...]
+    certificate: Certificate
     rows: int
     clusters: int
     excluded: dict[str, int]
     draws: Array = field(repr=False)
     bound_share: dict[str, float] = field(repr=False)  # share of replicates that end at a search bound
-    residuals: Array = field(repr=False)  # observed over predicted, in logs
+    residuals: Array = field(repr=False)  # observed over predicted, in logs (observed less predicted for `squares`)
     trunk_residuals: Array = field(repr=False)  # the same as a trunk outside the fit would show them
     data_hash: str
-    seed: int
 
     @property
     def theta(self) -> Array:
         return np.array([self.parameters[name] for name in self.law.parameters])
 
     @property
+    def status(self) -> tuple[str, ...]:
+        return self.certificate.status
+
+    @property
     def converged(self) -> bool:
         return "converged" in self.status
 
     def intervals(self, level: float = 0.90) -> dict[str, tuple[float, float]]:
-        """Interval of every parameter: bootstrap over trunks, widened for few of them; NaN without a bootstrap."""
+        """Interval of every parameter from the bootstrap over trunks; NaN without one."""
         low, high = interval(self.draws, self.theta, level, self.clusters)
-        # No parameter of any law is negative; widening alone could take an end there.
-        return {name: (max(float(low[i]), 0.0), float(high[i])) for i, name in enumerate(self.law.parameters)}
+        return {
+            name: (float(low[i]) if name in SIGNED else max(float(low[i]), 0.0), float(high[i]))
+            for i, name in enumerate(self.law.parameters)
+        }
+
+    @property
+    def covariance(self) -> Array:
+        """Joint covariance of the parameters over the resamples, [p, p]; NaN without them."""
+        if len(self.draws) < 2:
+            return np.full((len(self.theta),) * 2, np.nan)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.atleast_2d(np.cov(self.draws, rowvar=False))
 
     def doubt(self, name: str) -> str:
         """Why the data do not identify the parameter, in words; empty where they do."""
@@ -96,7 +125,7 @@ class Fit:
             return f"{self.clusters} trunks are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
         if math.isnan(low):
             return "no bootstrap: nothing says how sure it is"
-        if self.bound_share[name] >= 0.05 or any(f"bound: {name} " in words for words in self.status):
+        if self.bound_share[name] >= BOUND_SHARE or any(f"bound: {name} " in words for words in self.status):
             return f"{100 * self.bound_share[name]:.0f} % of the resamples end at a bound of the search"
         judged = {exponent.name for exponent in self.law.exponents if exponent.judged}
         if name in judged and (low <= 0 or high > WIDEST_RATIO * low):
@@ -116,17 +145,16 @@ class Fit:
 
     def curve_interval(self, variables: Variables, level: float = 0.90) -> tuple[Array, Array]:
         """Interval of the law's curve itself: the spread over resampled trunks alone."""
-        return interval(self._draws_at(variables), self.predict(variables), level, self.clusters)
+        return interval(self.draws_at(variables), self.predict(variables), level, self.clusters)
 
     def predict_interval(self, variables: Variables, level: float = 0.90) -> tuple[Array, Array]:
         """Interval for the loss of a new trunk: spread over resampled trunks and scatter of a trunk's residuals."""
-        draws = self._draws_at(variables)
-        if len(draws):
-            noise = np.random.default_rng(self.seed).choice(self.trunk_residuals, size=(4 * len(draws), 1))
-            draws = np.tile(draws, (4, 1)) * np.exp(noise)
-        return interval(draws, self.predict(variables), level, self.clusters)
+        draws = np.tile(self.draws_at(variables), (4, 1))
+        noise = np.random.default_rng(self.options.seed).choice(self.trunk_residuals, size=(len(draws), 1))
+        return new_trunk_interval(draws, noise, self.predict(variables), level, self.clusters)
 
-    def _draws_at(self, variables: Variables) -> Array:
+    def draws_at(self, variables: Variables) -> Array:
+        """Loss at the variables under every replicate, [replicates, rows]."""
         if not len(self.draws):
             return np.empty((0, len(self.predict(variables))))
         return self.law.predict(self.draws, variables)
@@ -146,159 +174,147 @@ class Fit:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the draws, as plain JSON values; numbers that are not finite become null."""
+        names = self.law.parameters
+        spread = np.sqrt(np.diagonal(self.covariance))
         return {
             "law": self.law.name,
             "formula": self.law.formula,
             "source": self.law.source,
-            "parameters": {name: _plain(number) for name, number in self.parameters.items()},
-            "intervals": {name: [_plain(low), _plain(high)] for name, (low, high) in self.intervals().items()},
+            "parameters": {name: plain(number) for name, number in self.parameters.items()},
+            "intervals": {name: [plain(low), plain(high)] for name, (low, high) in self.intervals().items()},
+            "standard_errors": {name: plain(error) for name, error in zip(names, spread, strict=True)},
+            "covariance": {"parameters": list(names), "matrix": [[plain(x) for x in row] for row in self.covariance]},
             "not_identified": {name: self.doubt(name) for name in self.parameters if self.doubt(name)},
-            "objective": _plain(self.objective),
-            "loss": self.loss,
-            "delta": self.delta,
-            "gradient": _plain(self.gradient),
-            "starts_agreeing": self.starts_agreeing,
+            "objective": plain(self.objective),
+            "loss": self.options.objective,
+            "delta": self.options.width,
             "status": list(self.status),
+            "certificate": self.certificate.to_json(),
             "rows": self.rows,
             "clusters": self.clusters,
             "excluded": dict(self.excluded),
             "bootstrap": len(self.draws),
-            "seed": self.seed,
+            "seed": self.options.seed,
             "data_hash": self.data_hash,
         }
 
 
-def _plain(number: float) -> float | None:
+SIGNED = frozenset({"drift", "c0", "c1"})  # parameters that may be negative
+
+
+def plain(number: float) -> float | None:
+    """The number for JSON: null where it is not finite."""
     return float(number) if math.isfinite(number) else None
 
 
-def fit(
-    law: Law | str,
-    table: pd.DataFrame,
-    loss: str = "huber",
-    delta: float = 1e-3,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    phase: str | None = "decayed",
-    held_out: bool = False,
-) -> Fit:
-    """Fits the law to the table's decayed rows (`phase=None`: all), held-out rungs left out unless `held_out`.
+def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
+    """Fits the law to the table's rows; `options` are the fields of `Options`.
 
-    `loss` is huber or lad on log L, log_squares or squares; objectives are sums over rows. Needs the law's variables
-    and `loss` as columns; `trunk_id`, where there is one, is the bootstrap's cluster. Refuses what carries no fit.
+    Needs the law's variables and target as columns; `trunk_id`, where there is one, is the bootstrap's cluster, `seed`
+    its stratum. Objectives are sums over rows. Refuses what carries no fit.
     """
     declared = pick(LAWS, law, "law") if isinstance(law, str) else law
-    if not (math.isfinite(delta) and delta > 0):
-        raise Refusal(f"delta={delta}: Huber's function needs a positive width in log loss; 1e-3 is usual")
-    objective = pick(make_objectives(delta), loss, "objective")
-    selection = select(declared, table, phase, held_out)
-    problem, centre, loss_centre = _centred(declared, objective, selection)
-
+    chosen = Options(**options)
+    selection = _selected(declared, table, chosen)
+    problem, centre, loss_centre = pose(declared, selection, chosen)
     with threadpool_limits(1, "blas"):  # a second thread makes products of this size slower, tenfold on a busy machine
-        start_rp = starts(problem)
-        optima = polish(problem, start_rp, np.ones((len(start_rp), len(selection.loss_n))), objective.deltas)
+        optima, started_rp, settings_gp = optimise(problem)
         best = int(optima.value_r.argmin())
-        draws_rp, bound_share = _bootstrap(problem, optima.theta_rp[best], selection, bootstrap, seed)
-    residual_n, jacobian_np = residuals(problem, optima.theta_rp[best])
-    found = _natural(declared, optima.theta_rp[best : best + 1], centre, loss_centre)[0]
+        optimum_p = optima.theta_rp[best]
+        draws_rp = _bootstrap(problem, optimum_p, settings_gp, selection, chosen)
+        certificate = certify(problem, optima, started_rp)
+    residual_n, jacobian_np = residuals(problem, optimum_p)
+    touching_p = ((draws_rp <= problem.low_p) | (draws_rp >= problem.high_p)).mean(axis=0) if len(draws_rp) else 0.0
+    engine_names = (*declared.coefficients, *(exponent.name for exponent in declared.exponents))
+    touching = dict(zip(engine_names, np.broadcast_to(touching_p, len(engine_names)), strict=True))
+    found = natural(declared, optimum_p[None], centre, loss_centre)[0]
     return Fit(
         law=declared,
+        options=chosen,
         parameters=dict(zip(declared.parameters, map(float, found), strict=True)),
-        loss=loss,
-        delta=delta,
-        objective=_shown(objective, float(optima.value_r[best]), residual_n, loss_centre),
-        **_certify(problem, optima, best),
+        objective=_shown(problem, float(optima.value_r[best]), residual_n, loss_centre),
+        certificate=certificate,
         rows=len(selection.loss_n),
         clusters=selection.clusters,
         excluded=dict(selection.excluded),
-        draws=_natural(declared, draws_rp, centre, loss_centre),
-        bound_share=bound_share,
+        draws=natural(declared, draws_rp, centre, loss_centre),
+        bound_share={name: float(touching.get(name, 0.0)) for name in declared.parameters},
         residuals=-residual_n,
         trunk_residuals=new_trunk_residuals(jacobian_np, -residual_n, selection.cluster_n),
         data_hash=selection.data_hash,
-        seed=seed,
     )
 
 
-def _centred(law: Law, objective: Objective, selection: Selection) -> tuple[Problem, dict[str, float], float]:
-    """The problem in variables and losses of size one, with what they were divided by."""
+def _selected(law: Law, table: pd.DataFrame, chosen: Options) -> Selection:
+    logarithmic = make_objectives(1.0)[chosen.objective].logarithmic
+    return select(
+        law,
+        table,
+        chosen.phase,
+        chosen.held_out,
+        chosen.weights,
+        chosen.noise,
+        chosen.drop_highest_loss,
+        logarithmic,
+        FEWEST_CLUSTERS,
+    )
+
+
+def pose(law: Law, selection: Selection, chosen: Options) -> tuple[Problem, dict[str, float], float]:
+    """The problem in variables and targets of size one, with what they were divided by."""
 
     def centre_of(values: Array) -> float:
         return float(values.min() if law.centre == "smallest" else np.exp(np.log(values).mean()))
 
     centre = {name: centre_of(values) for name, values in selection.columns.items()}
+    centre |= {name: centre[other] for name, other in law.centred_with.items()}
     columns = {name: values / centre[name] for name, values in selection.columns.items()}
-    loss_centre = float(np.exp(np.log(selection.loss_n).mean()))
-    return Problem(law, objective, columns, selection.loss_n / loss_centre, selection.cluster_n), centre, loss_centre
+    objective = make_objectives(chosen.width)[chosen.objective]
+    loss_n, noise_n = selection.loss_n, selection.noise_n
+    loss_centre = float(np.exp(np.log(loss_n).mean()) if objective.logarithmic else np.abs(loss_n).mean())
+    if chosen.noise:
+        noise_n = noise_n / (loss_n if objective.logarithmic else loss_centre)
+    weight_n = selection.weight_n
+    return Problem(law, objective, columns, loss_n / loss_centre, weight_n, noise_n, *law.bounds), centre, loss_centre
 
 
-def _natural(law: Law, theta_rp: Array, centre: dict[str, float], loss_centre: float) -> Array:
-    """Parameters for variables and losses as they were given."""
+def optimise(problem: Problem) -> tuple[Optimum, Array, Array]:
+    """Optima that the search's starts lead to, those starts, and the search's settings, the best first."""
+    rows = len(problem.loss_n)
+    some = problem
+    if rows > SEARCH_ROWS:
+        some = problem.rows(np.sort(np.random.default_rng(0).choice(rows, SEARCH_ROWS, replace=False)))
+    theta_gp, value_g = search(some)
+    start_rp = starts(theta_gp, value_g)
+    deltas = problem.objective.deltas
+    optima = polish(some, start_rp, some.weight_n[None], deltas)
+    if some is not problem:
+        distinct = np.unique(np.round(np.log(optima.value_r + 1e-300), 4), return_index=True)[1][:3]
+        start_rp = optima.theta_rp[distinct]
+        optima = polish(problem, start_rp, problem.weight_n[None], deltas)
+    return optima, start_rp, theta_gp[value_g.argsort()]
+
+
+def natural(law: Law, theta_rp: Array, centre: Mapping[str, float], loss_centre: float) -> Array:
+    """Parameters for variables and targets as they were given."""
     count = len(law.coefficients)
     return law.to_natural(np.concatenate([theta_rp[:, :count] * loss_centre, theta_rp[:, count:]], axis=1), centre)
 
 
-def _shown(objective: Objective, value: float, residual_n: Array, loss_centre: float) -> float:
+def _shown(problem: Problem, value: float, residual_n: Array, loss_centre: float) -> float:
     """The objective in the user's units: full squares, and the absolute deviation without its rounded corners."""
     return {
         "huber": value,
-        "lad": float(np.abs(residual_n).sum()),
+        "lad": float((problem.weight_n * np.abs(residual_n / problem.noise_n)).sum()),
         "log_squares": 2 * value,
         "squares": 2 * value * loss_centre * loss_centre,
-    }[objective.name]
-
-
-def _certify(problem: Problem, optima: Optimum, best: int) -> dict[str, Any]:
-    """What the search says of its optimum, by the names of `Fit`'s fields."""
-    return {
-        "gradient": float(optima.gradient_r[best]),
-        "starts_agreeing": _agreement(optima, best),
-        "status": _status(problem, optima, best),
-    }
+    }[problem.objective.name]
 
 
 def _bootstrap(
-    problem: Problem, optimum_p: Array, selection: Selection, replicates: int, seed: int
-) -> tuple[Array, dict[str, float]]:
-    """The optimum of every resample of the trunks, searched globally, and how often each parameter is at a bound."""
-    names = problem.law.parameters
-    if replicates < 1 or selection.clusters < FEWEST_CLUSTERS:
-        return np.empty((0, len(names))), dict.fromkeys(names, 0.0)
-    random, clusters = np.random.default_rng(seed), selection.clusters
-    counts_rc = random.multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates).astype(np.float64)
-    weights_rn = counts_rc[:, selection.cluster_n]
-    deltas = problem.objective.draw_deltas
-    first = polish(problem, search(problem, counts_rc), weights_rn, deltas, DRAW_DECREMENT)
-    again = polish(problem, np.tile(optimum_p, (replicates, 1)), weights_rn, deltas, DRAW_DECREMENT)
-    draws_rp = np.where((again.value_r < first.value_r)[:, None], again.theta_rp, first.theta_rp)
-    low_p, high_p = problem.law.bounds
-    touching = ((draws_rp <= low_p) | (draws_rp >= high_p)).mean(axis=0)
-    return draws_rp, dict(zip(names, map(float, touching), strict=True))
-
-
-def _agreement(optima: Optimum, best: int) -> float:
-    """Share of starts that end at the best objective."""
-    return float((optima.value_r <= optima.value_r[best] * (1 + SAME_OPTIMUM) + 1e-20).mean())
-
-
-def _status(problem: Problem, optima: Optimum, best: int) -> tuple[str, ...]:
-    """What the fit says of itself, in words: converged or not, at a bound or not, flat or not."""
-    law, theta_p = problem.law, optima.theta_rp[best]
-    words = ["converged" if optima.converged_r[best] else "not converged: the optimiser stopped before the optimum"]
-    low_p, high_p = law.bounds
-    held_p = (theta_p <= low_p) | (theta_p >= high_p)
-    words += [f"at a bound: {law.parameters[i]} = {theta_p[i]:g}" for i in np.flatnonzero(held_p)]
-    ones_1n = np.ones((1, len(problem.loss_n)))
-    curvature = derivatives(problem, theta_p[None], ones_1n, problem.objective.deltas[0]).majorant_rpp[0][~held_p][
-        :, ~held_p
-    ]
-    size = np.sqrt(np.abs(np.diagonal(curvature)))
-    if (size <= 1e-150).any():
-        dead = [name for name, s in zip(np.array(law.parameters)[~held_p], size, strict=True) if s <= 1e-150]
-        return (*words, f"flat valley: {', '.join(dead)} moves nothing")
-    values, vectors = np.linalg.eigh(curvature / np.outer(size, size))
-    if values[0] < FLAT_CURVATURE * values[-1]:
-        weight = np.abs(vectors[:, 0])
-        mixed = np.array(law.parameters)[~held_p][weight > 0.3 * weight.max()]
-        words.append(f"flat valley: the data hold only a combination of {', '.join(mixed)}")
-    return tuple(words)
+    problem: Problem, optimum_p: Array, settings_gp: Array, selection: Selection, chosen: Options
+) -> Array:
+    if chosen.bootstrap < 1 or selection.clusters < FEWEST_CLUSTERS:
+        return np.empty((0, len(optimum_p)))
+    counts_rg, group_c = draw_counts(selection.stratum_c, chosen.bootstrap, chosen.seed)
+    return resample(problem, optimum_p, settings_gp, group_c[selection.cluster_n], counts_rg)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.fit import Fit, fit
-from analysis.laws.law import Array, Law
-from analysis.selection import usable
+from analysis.laws.jet import Array
+from analysis.laws.law import Law
+from analysis.selection import frontier, usable
 from harness.refusal import Refusal
 
 COUNTS = ("N", "D", "C")
@@ -127,13 +128,6 @@ def score(
             )
         )
     return Forecast(known, level, tuple(rows))
-
-
-def frontier(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no cheaper (or equally dear) row beats, by rising C."""
-    ordered = table.sort_values(["C", "loss"])
-    before = ordered["loss"].cummin().shift(fill_value=np.inf)
-    return ordered[ordered["loss"] < before]
 
 
 def frontier_line(table: pd.DataFrame, compute_c: Array) -> Array:

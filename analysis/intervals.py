@@ -1,55 +1,52 @@
 """From bootstrap draws to intervals that stay honest with few clusters, and what a new trunk adds to them."""
 
-from statistics import NormalDist
-
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
-from analysis.laws.law import Array
+from analysis.laws.jet import Array
 
 # With fewer clusters than this a resample says next to nothing about the spread of the next one.
 FEWEST_CLUSTERS = 5
+NORMAL_QUARTILES = 1.3489795  # distance between the quartiles of a normal distribution, in standard deviations
 
 
-def student_quantile(probability: float, freedom: float) -> float:
-    """Student's t quantile by the expansion in 1 / freedom (Abramowitz and Stegun 26.7.5); within 1 % from 4 on."""
-    z = NormalDist().inv_cdf(probability)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
-    )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
-
-
-def widening(clusters: int, level: float) -> float:
-    """How much longer an interval from so few resampled clusters must be: sqrt(G / (G-1)) t_(G-1) / z.
+def reach(clusters: int, level: float) -> float:
+    """How many standard deviations an interval from G clusters must reach to either side: sqrt(G / (G-1)) t_(G-1).
 
     Resampling G clusters shows a variance (G-1) / G too small, and knows its own size only as well as G-1 squares do.
     """
     freedom = max(clusters - 1, 1)
-    upper = 0.5 + level / 2
-    stretch = student_quantile(upper, freedom) / NormalDist().inv_cdf(upper)
-    return float(np.sqrt(clusters / freedom) * stretch)
+    return float(np.sqrt(clusters / freedom) * stdtrit(freedom, 0.5 + level / 2))
 
 
 def interval(draws: Array, point: Array, level: float, clusters: int) -> tuple[Array, Array]:
-    """Quantiles over the first axis, moved away from the point by `widening`; in logarithms where all is positive.
+    """The point, plus and minus Student's t times the draws' spread (first axis); in logarithms where all is positive.
 
-    The point is always inside; NaN without draws or from fewer than `FEWEST_CLUSTERS` clusters.
+    The spread is that of the draws' quartiles: a few resamples that lost what identifies a parameter do not stretch
+    it, and with few clusters quantiles far out are not known. Where more draws are nought than the level leaves out,
+    the lower end is. NaN without draws or from fewer than `FEWEST_CLUSTERS` clusters.
     """
     if not len(draws) or clusters < FEWEST_CLUSTERS:
         return np.full_like(point, np.nan), np.full_like(point, np.nan)
-    factor = widening(clusters, level)
-    low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-    low, high = np.minimum(low, point), np.maximum(high, point)
-    positive = (low > 0) & (np.asarray(point) > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ends = []
-        for end in (low, high):
-            in_logs = np.exp(np.log(point) + factor * (np.log(end) - np.log(point)))
-            ends.append(np.where(positive, in_logs, point + factor * (end - point)))
-    return ends[0], ends[1]
+    factor = reach(clusters, level) / NORMAL_QUARTILES
+    bottom, lower, upper = np.quantile(draws, [0.5 - level / 2, 0.25, 0.75], axis=0)
+    in_logs = (lower > 0) & (np.asarray(point) > 0) & (draws.min(axis=0) >= 0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = np.exp(factor * (np.log(upper) - np.log(lower)))
+        low = np.where(in_logs, point / ratio, point - factor * (upper - lower))
+        high = np.where(in_logs, point * ratio, point + factor * (upper - lower))
+    return np.where(in_logs & (bottom <= 0), 0.0, low), high
+
+
+def new_trunk_interval(draws: Array, noise: Array, point: Array, level: float, clusters: int) -> tuple[Array, Array]:
+    """Quantiles of draws times exp(noise), drawn in pairs, moved away from the point as few clusters ask for."""
+    if not len(draws) or clusters < FEWEST_CLUSTERS:
+        return np.full_like(point, np.nan), np.full_like(point, np.nan)
+    factor = reach(clusters, level) / float(ndtri(0.5 + level / 2))
+    spread = np.log(np.maximum(draws, 1e-300)) + noise
+    low, high = np.quantile(spread, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+    middle = np.log(np.maximum(point, 1e-300))
+    return np.exp(middle + factor * np.minimum(low - middle, 0)), np.exp(middle + factor * np.maximum(high - middle, 0))
 
 
 def new_trunk_residuals(jacobian_np: Array, residual_n: Array, cluster_n: np.ndarray) -> Array:
@@ -60,6 +57,9 @@ def new_trunk_residuals(jacobian_np: Array, residual_n: Array, cluster_n: np.nda
     scaled = jacobian_np / np.maximum(np.linalg.norm(jacobian_np, axis=0), 1e-300)
     orthogonal, sizes, _ = np.linalg.svd(scaled, full_matrices=False)
     orthogonal = orthogonal[:, sizes > 1e-10 * sizes.max()]
+    if int(cluster_n.max()) + 1 == len(residual_n):  # every row is a cluster of its own
+        leverage = (orthogonal**2).sum(axis=1)
+        return np.asarray(residual_n / np.sqrt(np.maximum(1 - leverage, 0.05)))
     adjusted = np.empty_like(residual_n)
     order = np.argsort(cluster_n, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(cluster_n[order])) + 1):

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.laws.law import Array, Law
+from analysis.laws.jet import Array
+from analysis.laws.law import Law
 
 BATCH_NUMBERS = 16_384  # settings times rows that are worked on together: few calls, and arrays that stay in the cache
-SEARCH_SETTINGS = 64  # replicates that the grid search solves together
-GRID_BATCH_NUMBERS = 4_000_000  # numbers in memory at once in the grid search
+STARTS = 12  # parts of the first exponent's range, each of which gives the search's best point in it as a start
 MAX_STEPS = 200
 # A Newton step that promises less than this share of the objective is rounding; for a bootstrap replicate, far less
 # than the replicates differ by.
-DECREMENT, DRAW_DECREMENT = 1e-14, 1e-8
+DECREMENT, DRAW_DECREMENT = 1e-14, 1e-7
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,25 @@ def make_objectives(delta: float) -> dict[str, Objective]:
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows to fit: centred variables, the loss divided by its geometric mean, the cluster number of each row."""
+    """Rows to fit: centred variables, the target divided by its size, each row's weight and known noise.
+
+    Residuals are divided by `noise_n` (one where no noise is known) before Huber's function sees them.
+    """
 
     law: Law
     objective: Objective
     columns: Mapping[str, Array]
     loss_n: Array
-    cluster_n: np.ndarray
+    weight_n: Array
+    noise_n: Array
+    low_p: Array
+    high_p: Array
+
+    def rows(self, chosen: np.ndarray) -> "Problem":
+        """The same problem on some of its rows."""
+        columns = {name: values[chosen] for name, values in self.columns.items()}
+        parts = (self.loss_n[chosen], self.weight_n[chosen], self.noise_n[chosen])
+        return Problem(self.law, self.objective, columns, *parts, self.low_p, self.high_p)
 
 
 @dataclass(frozen=True)
@@ -64,10 +76,13 @@ class Optimum:
     gradient_r: Array
     converged_r: np.ndarray
 
+    def at(self, chosen: np.ndarray) -> "Optimum":
+        return Optimum(self.theta_rp[chosen], self.value_r[chosen], self.gradient_r[chosen], self.converged_r[chosen])
+
 
 @dataclass(frozen=True)
 class Derivatives:
-    """Objective, gradient, exact Hessian, and the Hessian of the quadratic that touches Huber's function from above."""
+    """Objective, gradient, Hessian, and the Hessian of the quadratic that touches Huber's function from above."""
 
     value_r: Array
     gradient_rp: Array
@@ -79,92 +94,111 @@ class Derivatives:
             self.value_r[settings], self.gradient_rp[settings], self.hessian_rpp[settings], self.majorant_rpp[settings]
         )
 
-    def replace(self, settings: np.ndarray, new: "Derivatives") -> None:
-        """Overwrites the chosen settings in place."""
-        self.value_r[settings], self.gradient_rp[settings] = new.value_r, new.gradient_rp
-        self.hessian_rpp[settings], self.majorant_rpp[settings] = new.hessian_rpp, new.majorant_rpp
+    def replace(self, settings: np.ndarray, new: "Derivatives", chosen: np.ndarray) -> None:
+        """Overwrites the settings in place by the chosen ones of the new."""
+        self.value_r[settings], self.gradient_rp[settings] = new.value_r[chosen], new.gradient_rp[chosen]
+        self.hessian_rpp[settings], self.majorant_rpp[settings] = new.hessian_rpp[chosen], new.majorant_rpp[chosen]
 
 
-def value(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float) -> Array:
-    """The objective at every setting."""
+def row_values(problem: Problem, theta_rp: Array, delta: float) -> Array:
+    """What each row adds to the objective, its weight apart, at every setting, [r, n]."""
     count = len(problem.law.coefficients)
-    basis_rnk = problem.law.basis(theta_rp[:, count:], problem.columns, False).value_rnk
-    loss_rn = (basis_rnk @ theta_rp[:, :count, None])[..., 0]
-    residual_rn, _ = _residuals(problem, loss_rn)
-    result: Array = (weights_rn * _huber(residual_rn, delta)).sum(axis=1)
-    return result
+    basis_rkn = problem.law.basis(theta_rp[:, count:], problem.columns, 0).value_rkn
+    residual_rn, _ = _residuals(problem, (theta_rp[:, None, :count] @ basis_rkn)[:, 0])
+    return _huber(residual_rn, delta)
 
 
 def _residuals(problem: Problem, loss_rn: Array) -> tuple[Array, Array]:
-    """Residuals and their first derivative in the predicted loss."""
+    """Residuals over their noise, and their first derivative in the predicted loss."""
     if not problem.objective.logarithmic:
-        return loss_rn - problem.loss_n, np.ones_like(loss_rn)
+        return (loss_rn - problem.loss_n) / problem.noise_n, np.broadcast_to(1 / problem.noise_n, loss_rn.shape)
     positive_rn = np.maximum(loss_rn, 1e-30)
-    return np.log(positive_rn) - np.log(problem.loss_n), 1 / positive_rn
+    return np.log(positive_rn / problem.loss_n) / problem.noise_n, 1 / (positive_rn * problem.noise_n)
 
 
 def _huber(residual_rn: Array, delta: float) -> Array:
     if np.isinf(delta):
         return 0.5 * residual_rn**2
     size = np.abs(residual_rn)
-    return np.where(size <= delta, 0.5 * residual_rn**2, delta * (size - 0.5 * delta))
+    inner = np.minimum(size, delta)
+    result: Array = inner * (size - 0.5 * inner)
+    return result
 
 
-def derivatives(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float) -> Derivatives:
-    """The objective at every setting with its exact derivatives."""
+def derivatives(
+    problem: Problem, theta_rp: Array, weights_rn: Array, delta: float, exact: bool = True
+) -> Derivatives:
+    """The objective at every setting with its derivatives; `exact=False` leaves the law's own curvature out.
+
+    That part is weighed by residuals of either sign, and a Newton step hardly misses it.
+    """
     count = len(problem.law.coefficients)
-    basis = problem.law.basis(theta_rp[:, count:], problem.columns, True)
-    coefficients_rk = theta_rp[:, :count]
-    loss_rn = (basis.value_rnk @ coefficients_rk[..., None])[..., 0]
+    basis = problem.law.basis(theta_rp[:, count:], problem.columns, 2 if exact else 1)
+    settings, _, exponents, rows = basis.first_rkxn.shape
+    coefficients_r1k = theta_rp[:, None, :count]
+    loss_rn = (coefficients_r1k @ basis.value_rkn)[:, 0]
     residual_rn, slope_rn = _residuals(problem, loss_rn)
-    exponent_rnx = np.einsum("rk,rnkx->rnx", coefficients_rk, basis.first_rnkx)
-    jacobian_rnp = np.concatenate([basis.value_rnk, exponent_rnx], axis=-1)
+    exponent_rxn = (coefficients_r1k @ basis.first_rkxn.reshape(settings, count, -1)).reshape(settings, exponents, rows)
+    jacobian_rpn = np.concatenate([basis.value_rkn, exponent_rxn], axis=1)
 
     distance_rn = np.abs(residual_rn)
     pull_rn = residual_rn if np.isinf(delta) else np.clip(residual_rn, -delta, delta)
-    curve_rn = (distance_rn <= delta) * slope_rn**2
+    steep_rn = weights_rn * slope_rn**2
+    curve_rn = (distance_rn <= delta) * 1.0
     if problem.objective.logarithmic:
-        curve_rn = curve_rn - pull_rn * slope_rn**2
+        curve_rn -= pull_rn * problem.noise_n
     first_rn = weights_rn * pull_rn * slope_rn
-    gradient_rp = (first_rn[:, None, :] @ jacobian_rnp)[:, 0]
-    turned_rpn = np.swapaxes(jacobian_rnp, 1, 2)
-    hessian_rpp = (turned_rpn * (weights_rn * curve_rn)[:, None, :]) @ jacobian_rnp
-    softened_rn = weights_rn * slope_rn**2 * (delta / np.maximum(distance_rn, delta) if np.isfinite(delta) else 1.0)
-    majorant_rpp = (turned_rpn * softened_rn[:, None, :]) @ jacobian_rnp
+    gradient_rp = (jacobian_rpn @ first_rn[..., None])[..., 0]
+    turned_rnp = np.swapaxes(jacobian_rpn, 1, 2)
+    hessian_rpp = (jacobian_rpn * (steep_rn * curve_rn)[:, None]) @ turned_rnp
+    softened_rn = steep_rn * (delta / np.maximum(distance_rn, delta) if np.isfinite(delta) else 1.0)
+    majorant_rpp = (jacobian_rpn * softened_rn[:, None]) @ turned_rnp
 
-    settings, rows, _, exponents = basis.first_rnkx.shape
-    mixed_rkx = (first_rn[:, None, :] @ basis.first_rnkx.reshape(settings, rows, -1)).reshape(
-        settings, count, exponents
-    )
+    mixed_rkx = (basis.first_rkxn @ first_rn[:, None, :, None])[..., 0]
     hessian_rpp[:, :count, count:] += mixed_rkx
     hessian_rpp[:, count:, :count] += np.swapaxes(mixed_rkx, 1, 2)
-    hessian_rpp[:, count:, count:] += (coefficients_rk[..., None, None] * basis.second(first_rn)).sum(axis=1)
-    return Derivatives((weights_rn * _huber(residual_rn, delta)).sum(axis=1), gradient_rp, hessian_rpp, majorant_rpp)
+    if exact:
+        hessian_rpp[:, count:, count:] += (theta_rp[:, :count, None, None] * basis.second(first_rn)).sum(axis=1)
+    value_r = (weights_rn * _huber(residual_rn, delta)).sum(axis=1)
+    return Derivatives(value_r, gradient_rp, hessian_rpp, majorant_rpp)
 
 
 def residuals(problem: Problem, theta_p: Array) -> tuple[Array, Array]:
-    """Log residuals, predicted over observed, and their Jacobian in the centred parameters, [rows, parameters]."""
+    """Residuals (of log L, or of L where the objective is of L) and their Jacobian in the centred parameters, [n, p]."""
     count = len(problem.law.coefficients)
-    basis = problem.law.basis(theta_p[None, count:], problem.columns, True)
-    loss_n = basis.value_rnk[0] @ theta_p[:count]
-    jacobian_np = np.concatenate([basis.value_rnk[0], theta_p[:count] @ basis.first_rnkx[0]], axis=-1)
-    return np.log(loss_n / problem.loss_n), jacobian_np / loss_n[:, None]
-
-
-def _batches(problem: Problem, settings: int) -> list[slice]:
-    size = max(1, BATCH_NUMBERS // len(problem.loss_n))
-    return [slice(start, start + size) for start in range(0, settings, size)]
+    basis = problem.law.basis(theta_p[None, count:], problem.columns, 1)
+    loss_n = theta_p[:count] @ basis.value_rkn[0]
+    jacobian_pn = np.concatenate([basis.value_rkn[0], np.tensordot(theta_p[:count], basis.first_rkxn[0], 1)])
+    if not problem.objective.logarithmic:
+        return loss_n - problem.loss_n, jacobian_pn.T
+    positive_n = np.maximum(loss_n, 1e-30)
+    return np.log(positive_n / problem.loss_n), (jacobian_pn / positive_n).T
 
 
 def polish(
-    problem: Problem, theta_rp: Array, weights_rn: Array, deltas: tuple[float, ...], decrement: float = DECREMENT
+    problem: Problem,
+    theta_rp: Array,
+    weights_rn: Array,
+    deltas: tuple[float, ...],
+    decrement: float = DECREMENT,
+    held: Mapping[int, Array] | None = None,
 ) -> Optimum:
-    """The local optimum that each setting leads to, through the widths of Huber's function in turn."""
+    """The local optimum that each setting leads to, through the widths of Huber's function in turn.
+
+    `held` fixes parameters by number to a value for each setting. Weights are [r, n], or [1, n] for all settings.
+    """
+    exact = decrement < DRAW_DECREMENT
+    low_rp, high_rp = (np.tile(bound, (len(theta_rp), 1)) for bound in (problem.low_p, problem.high_p))
+    for number, value_r in (held or {}).items():
+        low_rp[:, number] = high_rp[:, number] = value_r
+    size = max(1, BATCH_NUMBERS // len(problem.loss_n))
     batches = []
-    for part in _batches(problem, len(theta_rp)):
+    for start in range(0, len(theta_rp), size):
+        part = slice(start, start + size)
+        weights = weights_rn[part] if len(weights_rn) > 1 else weights_rn
         theta = theta_rp[part]
         for delta in deltas:
-            optimum = _newton(problem, theta, weights_rn[part], delta, decrement)
+            optimum = _newton(problem, theta, weights, delta, decrement, (low_rp[part], high_rp[part]), exact)
             theta = optimum.theta_rp
         batches.append(optimum)
     return Optimum(
@@ -175,24 +209,35 @@ def polish(
     )
 
 
-def _newton(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float, decrement: float) -> Optimum:
+def _newton(
+    problem: Problem,
+    theta_rp: Array,
+    weights_rn: Array,
+    delta: float,
+    decrement: float,
+    bounds: tuple[Array, Array],
+    exact: bool,
+) -> Optimum:
     """Projected, damped Newton; settings leave the batch as they converge."""
-    low_p, high_p = problem.law.bounds
-    theta_rp = np.clip(theta_rp, low_p, high_p)
-    here = derivatives(problem, theta_rp, weights_rn, delta)
+    low_rp, high_rp = bounds
+    weights_rn = np.broadcast_to(weights_rn, (len(theta_rp), weights_rn.shape[1]))
+    theta_rp = np.clip(theta_rp, low_rp, high_rp)
+    here = derivatives(problem, theta_rp, weights_rn, delta, exact)
     damping_r = np.full(len(theta_rp), 1e-2)
     norm_r, converged_r = np.full(len(theta_rp), np.inf), np.zeros(len(theta_rp), bool)
     active = np.arange(len(theta_rp))
     tiny_r = 1e-26 * weights_rn.sum(axis=1)  # the objective of a table without noise is rounding
     for _ in range(MAX_STEPS):
-        held_rp = _held(theta_rp[active], here.at(active), low_p, high_p)
-        step_rp, decrement_r, norm_r[active] = _step(here.at(active), held_rp, damping_r[active])
-        converged_r[active] = decrement_r <= decrement * here.value_r[active] + tiny_r[active]
-        trial_rp = np.clip(theta_rp[active] + step_rp, low_p, high_p)
-        trial = derivatives(problem, trial_rp, weights_rn[active], delta)
-        better_r = trial.value_r < here.value_r[active]
+        low, high, now = low_rp[active], high_rp[active], here.at(active)
+        held_rp = _held(theta_rp[active], now, low, high)
+        step_rp, decrement_r, norm_r[active] = _step(now, held_rp, damping_r[active])
+        converged_r[active] = decrement_r <= decrement * now.value_r + tiny_r[active]
+        step_rp = _within(theta_rp[active], step_rp, now, held_rp, damping_r[active], (low, high))
+        trial_rp = np.clip(theta_rp[active] + step_rp, low, high)
+        trial = derivatives(problem, trial_rp, weights_rn[active], delta, exact)
+        better_r = trial.value_r < now.value_r
         theta_rp[active[better_r]] = trial_rp[better_r]
-        here.replace(active[better_r], trial.at(better_r))
+        here.replace(active[better_r], trial, better_r)
         damping_r[active] = np.clip(damping_r[active] * np.where(better_r, 0.1, 8.0), 1e-14, 1e12)
         active = active[~converged_r[active]]
         if not len(active):
@@ -200,10 +245,10 @@ def _newton(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float, 
     return Optimum(theta_rp, here.value_r, norm_r, converged_r)
 
 
-def _held(theta_rp: Array, here: Derivatives, low_p: Array, high_p: Array) -> np.ndarray:
+def _held(theta_rp: Array, here: Derivatives, low_rp: Array, high_rp: Array) -> np.ndarray:
     """Parameters that may not move: pushed against a bound, or without effect (a power whose coefficient is nought)."""
-    outward_rp = ((theta_rp <= low_p) & (here.gradient_rp >= 0)) | ((theta_rp >= high_p) & (here.gradient_rp <= 0))
-    return outward_rp | (np.diagonal(here.majorant_rpp, axis1=1, axis2=2) <= 1e-300)
+    outward_rp = ((theta_rp <= low_rp) & (here.gradient_rp >= 0)) | ((theta_rp >= high_rp) & (here.gradient_rp <= 0))
+    return outward_rp | (low_rp == high_rp) | (np.diagonal(here.majorant_rpp, axis1=1, axis2=2) <= 1e-300)
 
 
 def _step(here: Derivatives, held_rp: np.ndarray, damping_r: Array) -> tuple[Array, Array, Array]:
@@ -213,101 +258,94 @@ def _step(here: Derivatives, held_rp: np.ndarray, damping_r: Array) -> tuple[Arr
     """
     size_rp = np.diagonal(here.majorant_rpp, axis1=1, axis2=2)
     scale_rp = np.where(held_rp, 0.0, 1 / np.sqrt(np.where(held_rp, 1.0, size_rp)))
-    damped_rpp = here.hessian_rpp + damping_r[:, None, None] * here.majorant_rpp
-    damped_rpp = damped_rpp * scale_rp[:, :, None] * scale_rp[:, None, :]
-    damped_rpp += np.eye(held_rp.shape[1]) * held_rp[:, None, :]
+    damped_rpp = (here.hessian_rpp + damping_r[:, None, None] * here.majorant_rpp) * scale_rp[:, :, None]
+    damped_rpp *= scale_rp[:, None, :]
     slope_rp = here.gradient_rp * scale_rp
-    eigen_rp, vectors_rpp = np.linalg.eigh(damped_rpp)
+    step_rp, decrement_r = _solve(damped_rpp, slope_rp, held_rp)
+    return step_rp * scale_rp, 0.5 * (1 + damping_r) * decrement_r, np.sqrt((slope_rp**2).sum(axis=1))
+
+
+def _solve(matrix_rpp: Array, slope_rp: Array, held_rp: np.ndarray) -> tuple[Array, Array]:
+    """Minus the inverse of |matrix| times the slope, and slope times inverse times slope."""
+    eigen_rp, vectors_rpp = np.linalg.eigh(matrix_rpp + np.eye(held_rp.shape[1]) * held_rp[:, None, :])
     along_rp = (slope_rp[:, None, :] @ vectors_rpp)[:, 0]
     size_rp = np.maximum(np.abs(eigen_rp), 1e-13)
-    decrement_r = 0.5 * (1 + damping_r) * (along_rp**2 / size_rp).sum(axis=1)
-    step_rp = -(vectors_rpp @ (along_rp / size_rp)[..., None])[..., 0] * scale_rp
-    return step_rp, decrement_r, np.sqrt((slope_rp**2).sum(axis=1))
+    return -(vectors_rpp @ (along_rp / size_rp)[..., None])[..., 0], (along_rp**2 / size_rp).sum(axis=1)
 
 
-def search(problem: Problem, counts_rc: Array) -> Array:
-    """The least-squares optimum over the exponent grid for every replicate, coefficients solved exactly, [r, p]."""
-    terms = len(problem.law.coefficients)
-    best_rp, best_r = np.zeros((len(counts_rc), len(problem.law.parameters))), np.full(len(counts_rc), -np.inf)
-    for part_gx in _grid_parts(problem):
-        by_cluster_mgc = _moments(problem, part_gx, counts_rc.shape[1])
-        for start in range(0, len(counts_rc), SEARCH_SETTINGS):
-            batch = np.arange(start, min(start + SEARCH_SETTINGS, len(counts_rc)))
-            coefficients_krg, gain_rg = _solve_counts(by_cluster_mgc, counts_rc[batch], terms)
-            at_g = gain_rg.argmax(axis=1)
-            rows = np.arange(len(batch))
-            better = gain_rg[rows, at_g] > best_r[batch]
-            chosen, at_g, rows = batch[better], at_g[better], rows[better]
-            best_r[chosen] = gain_rg[rows, at_g]
-            best_rp[chosen] = np.concatenate([coefficients_krg[:, rows, at_g].T, part_gx[at_g]], axis=1)
-    return best_rp
+def _within(
+    theta_rp: Array, step_rp: Array, here: Derivatives, held_rp: np.ndarray, damping_r: Array, bounds: tuple[Array, Array]
+) -> Array:
+    """The step kept inside the bounds: what would cross one goes to it, and the others step anew, given that."""
+    low_rp, high_rp = bounds
+    for _ in range(2):
+        ahead_rp = theta_rp + step_rp
+        crossing_rp = ((ahead_rp < low_rp) | (ahead_rp > high_rp)) & ~held_rp
+        some = np.flatnonzero(crossing_rp.any(axis=1))
+        if not len(some):
+            return step_rp
+        fixed_rp = crossing_rp[some]
+        moved_rp = np.where(fixed_rp, np.clip(ahead_rp[some], low_rp[some], high_rp[some]) - theta_rp[some], 0.0)
+        part = here.at(some)
+        damped_rpp = part.hessian_rpp + damping_r[some, None, None] * part.majorant_rpp
+        slope_rp = part.gradient_rp + (damped_rpp @ moved_rp[..., None])[..., 0]
+        shifted = Derivatives(part.value_r, slope_rp, part.hessian_rpp, part.majorant_rpp)
+        others_rp, _, _ = _step(shifted, held_rp[some] | fixed_rp, damping_r[some])
+        step_rp = step_rp.copy()
+        step_rp[some] = np.where(fixed_rp, moved_rp, others_rp)
+        held_rp = held_rp.copy()
+        held_rp[some] |= fixed_rp
+    return step_rp
 
 
-def _grid_parts(problem: Problem) -> list[Array]:
-    """The exponent grid in parts whose arrays fit in memory."""
-    grid_gx, terms = problem.law.grid(), len(problem.law.coefficients)
-    size = max(1, GRID_BATCH_NUMBERS // (len(problem.loss_n) * terms * (terms + 3)))
-    return [grid_gx[start : start + size] for start in range(0, len(grid_gx), size)]
-
-
-def starts(problem: Problem) -> Array:
-    """The best grid point for every value of the first exponent, by the real objective: starts that differ, [r, p]."""
-    clusters, terms = int(problem.cluster_n.max()) + 1, len(problem.law.coefficients)
-    ones_1n, delta = np.ones((1, len(problem.loss_n))), problem.objective.deltas[0]
-    thetas, values = [], []
-    for part_gx in _grid_parts(problem):
-        moments = _moments(problem, part_gx, clusters)
-        coefficients_krg, _ = _solve_counts(moments, np.ones((1, clusters)), terms)
-        thetas.append(np.concatenate([coefficients_krg[:, 0].T, part_gx], axis=1))
-        values.append(value(problem, thetas[-1], ones_1n, delta))
-    first = problem.law.exponents[0].steps
-    best = np.concatenate(values).reshape(first, -1).argmin(axis=1)
-    result: Array = np.concatenate(thetas).reshape(first, -1, thetas[0].shape[1])[np.arange(first), best]
-    return result
-
-
-def _moments(problem: Problem, grid_gx: Array, clusters: int) -> Array:
-    """Entries of the coefficients' normal equations, summed within every cluster, [entry, g, c]."""
-    basis_kgn = np.moveaxis(problem.law.basis(grid_gx, problem.columns, False).value_rnk, 2, 0)
+def search(problem: Problem) -> tuple[Array, Array]:
+    """Settings all over the exponents' box, coefficients solved exactly, and their objectives: [g, p] and [g]."""
+    law, grid_gx = problem.law, problem.law.grid()
     # Dividing a row by its loss makes relative errors, and so to first order errors of the logarithm, count alike.
-    weight_n = problem.loss_n**-2 if problem.objective.logarithmic else np.ones_like(problem.loss_n)
-    products = [basis_kgn[i] * basis_kgn[j] * weight_n for i in range(len(basis_kgn)) for j in range(i + 1)]
-    products += list(basis_kgn * (weight_n * problem.loss_n))
-    order = np.argsort(problem.cluster_n, kind="stable")
-    firsts = np.searchsorted(problem.cluster_n[order], np.arange(clusters))
-    result: Array = np.add.reduceat(np.stack(products)[..., order], firsts, axis=2)
-    return result
+    size_n = problem.loss_n * problem.noise_n if problem.objective.logarithmic else problem.noise_n
+    root_n = np.sqrt(problem.weight_n) / size_n
+    terms, step = len(law.coefficients), max(1, BATCH_NUMBERS // len(root_n))
+    gram, target = np.empty((terms, terms, len(grid_gx))), np.empty((terms, len(grid_gx)))
+    bases = []
+    for start in range(0, len(grid_gx), step):
+        part = slice(start, start + step)
+        value_gkn = law.basis(grid_gx[part], problem.columns, 0).value_rkn
+        scaled_gkn = value_gkn * root_n
+        gram[..., part] = np.moveaxis(scaled_gkn @ np.swapaxes(scaled_gkn, 1, 2), 0, 2)
+        target[:, part] = (scaled_gkn @ (root_n * problem.loss_n)).T
+        bases.append(value_gkn)
+    coefficients_gk = solve_nonnegative(gram, target).T
+    values = []
+    for number, value_gkn in enumerate(bases):
+        loss_gn = (coefficients_gk[number * step : (number + 1) * step, None] @ value_gkn)[:, 0]
+        values.append(_huber(_residuals(problem, loss_gn)[0], problem.objective.deltas[0]) @ problem.weight_n)
+    return np.concatenate([coefficients_gk, grid_gx], axis=1), np.concatenate(values)
 
 
-def _solve_counts(by_cluster_mgc: Array, counts_rc: Array, terms: int) -> tuple[Array, Array]:
-    """Coefficients [k, r, g] and their gain [r, g] when cluster c is drawn counts_rc times."""
-    sums_mrg = counts_rc @ np.swapaxes(by_cluster_mgc, 1, 2)
-    gram = np.empty((terms, terms, *sums_mrg.shape[1:]))
-    entries = iter(sums_mrg)
-    for i in range(terms):
-        for j in range(i + 1):
-            gram[i, j] = gram[j, i] = next(entries)
-    return solve_nonnegative(gram, sums_mrg[-terms:].copy())
+def starts(theta_gp: Array, value_g: Array) -> Array:
+    """The best setting in every part of the first exponent's range, which rises: starts that differ, [r, p]."""
+    parts = np.array_split(np.arange(len(value_g)), min(STARTS, len(value_g)))
+    return theta_gp[[part[value_g[part].argmin()] for part in parts]]
 
 
-def solve_nonnegative(gram: Array, target: Array) -> tuple[Array, Array]:
-    """Non-negative least squares for a batch (trailing axes), and how much each solution gains over nought.
+def solve_nonnegative(gram: Array, target: Array) -> Array:
+    """Non-negative least squares for a batch (trailing axis) from its normal equations, [k, cases].
 
     Where the free solution has a negative coefficient every support is tried; there are few coefficients.
     """
-    terms, shape = len(gram), target.shape[1:]
-    gram, target = gram.reshape(terms, terms, -1), target.reshape(terms, -1)
-    solution, gain = _solve_on(gram, target, np.ones(terms, bool))
+    terms = len(gram)
+    solution, _ = _solve_on(gram, target, np.ones(terms, bool))
     open_cases = np.flatnonzero((solution < 0).any(axis=0))
     solution[:, open_cases] = 0.0
-    gain[open_cases] = 0.0
+    gain = np.zeros(len(open_cases))
     for number in range(1, 2**terms - 1):
         support = np.array([number >> i & 1 for i in range(terms)], bool)
         trial, trial_gain = _solve_on(gram[..., open_cases], target[:, open_cases], support)
-        better = (trial >= 0).all(axis=0) & (trial_gain > gain[open_cases])
+        better = (trial >= 0).all(axis=0) & (trial_gain > gain)
         solution[:, open_cases[better]] = trial[:, better]
-        gain[open_cases[better]] = trial_gain[better]
-    return np.maximum(solution, 0.0).reshape(terms, *shape), gain.reshape(shape)
+        gain[better] = trial_gain[better]
+    result: Array = np.maximum(solution, 0.0)
+    return result
 
 
 def _solve_on(gram: Array, target: Array, support: np.ndarray) -> tuple[Array, Array]:

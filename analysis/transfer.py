@@ -8,12 +8,12 @@ import pandas as pd
 
 from analysis.fit import Fit, fit
 from analysis.intervals import interval
-from analysis.laws.law import Array
+from analysis.laws.jet import Array
 from analysis.selection import clusters_of, usable
 from harness.refusal import Refusal
 
 FALLS, RISES, UNCLEAR, UNKNOWN = "falls", "rises", "shows no clear trend", "has too few trunks for a trend"
-DOMAIN_LAWS = ("chinchilla", "power_floor_C", "shifted_power")  # of N and D; of C; of the training domain's loss
+DOMAIN_LAWS = ("chinchilla", "power_floor_C", "loss_to_loss")  # of N and D; of C; of the training domain's loss
 LEAST_ROWS = 3  # a line through two points has no residual to judge it by
 
 

@@ -1,21 +1,22 @@
 """What a scaling law declares: loss = sum of non-negative coefficients times basis functions of the variables.
 
-Axes: r settings (starts, replicates), n rows, k coefficients, x exponents, p = k + x parameters.
+Axes: r settings (starts, replicates), k coefficients, x exponents, n rows, p = k + x parameters.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from analysis.laws.jet import Array, Jet, exponents_as_jets
 from harness.refusal import Refusal
 
-Array = NDArray[np.float64]
 Columns = Mapping[str, Array]
 Centre = Mapping[str, float]
+
+SEARCHED = 1_024  # settings of the exponents that a search looks at where their full grid would have more
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,11 @@ class Exponent:
     spacing: Literal["geometric", "linear"] = "geometric"
     judged: bool = True  # False for a scale or a floor, which no claim about an exponent rests on
 
-    def grid(self) -> Array:
-        space = np.geomspace if self.spacing == "geometric" else np.linspace
-        return np.asarray(space(self.low, self.high, self.steps), dtype=np.float64)
+    def at(self, share: Array) -> Array:
+        """The value a share (0 to 1) of the way from low to high."""
+        if self.spacing == "linear":
+            return self.low + share * (self.high - self.low)
+        return np.asarray(self.low * (self.high / self.low) ** share, np.float64)
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,19 @@ class Basis:
     `second(weights_rn)` is the sum over the rows of weights times second derivatives, [r, k, x, x].
     """
 
-    value_rnk: Array
-    first_rnkx: Array = field(default_factory=lambda: np.empty(0))
+    value_rkn: Array
+    first_rkxn: Array = field(default_factory=lambda: np.empty(0))
     second: Callable[[Array], Array] = field(default=lambda weights_rn: np.empty(0))
 
 
-BasisFunction = Callable[[Array, Columns, bool], Basis]
+BasisFunction = Callable[[Array, Columns, int], Basis]
+Terms = Callable[[Sequence[Jet], Columns], Sequence[Jet | float]]
 Conversion = Callable[[Array, Centre], Array]
 
 
 @dataclass(frozen=True)
 class Law:
-    """A declaration that the one engine can fit; `basis(exponents_rx, columns, derivatives)` is its content.
+    """A declaration that the one engine can fit; `basis(exponents_rx, columns, order)` is its content.
 
     Columns reach `basis` divided by a centre (geometric mean or smallest value), so that parameters are well scaled;
     `to_natural` and `from_natural` carry parameters from centred to uncentred variables and back.
@@ -67,14 +71,25 @@ class Law:
     basis: BasisFunction = field(repr=False)
     to_natural: Conversion = field(repr=False)
     from_natural: Conversion = field(repr=False)
+    parameters: tuple[str, ...] = ()  # their natural names, where they are not those of coefficients and exponents
+    target: str = "loss"
+    on_frontier: bool = False  # fitted to the rows that no cheaper row beats, not to all
     centre: Literal["geometric", "smallest"] = "geometric"
+    centred_with: Mapping[str, str] = field(default_factory=dict, repr=False)  # variable -> whose centre it takes
     cheapest: Callable[[Array, Array], Array] | None = field(default=None, repr=False)  # (theta_rp, N D) -> best N
     # A scale is the law carried to one parameter or token: it is known no better than the exponents it is carried by.
     rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    extents: tuple[str, ...] = ()  # scales that rest on no exponent: a size, a number of repeats
 
     @property
-    def parameters(self) -> tuple[str, ...]:
-        return self.coefficients + tuple(exponent.name for exponent in self.exponents)
+    def scales(self) -> tuple[str, ...]:
+        """Parameters that are judged in logarithms."""
+        return (*self.rests_on, *self.extents)
+
+    def __post_init__(self) -> None:
+        if not self.parameters:
+            names = self.coefficients + tuple(exponent.name for exponent in self.exponents)
+            object.__setattr__(self, "parameters", names)
 
     @property
     def bounds(self) -> tuple[Array, Array]:
@@ -85,9 +100,16 @@ class Law:
         return low, high
 
     def grid(self) -> Array:
-        """Every combination of the exponents' grid points, the first exponent slowest, [settings, exponents]."""
-        axes = np.meshgrid(*[exponent.grid() for exponent in self.exponents], indexing="ij")
-        return np.stack([axis.ravel() for axis in axes], axis=1)
+        """Settings that fill the box of the exponents, the first exponent rising, [settings, exponents].
+
+        All combinations of their steps, or, where those are too many, an additive recurrence that fills it evenly.
+        """
+        if np.prod([exponent.steps for exponent in self.exponents]) <= SEARCHED:
+            axes = np.meshgrid(*[np.linspace(0, 1, exponent.steps) for exponent in self.exponents], indexing="ij")
+            shares = np.stack([axis.ravel() for axis in axes], axis=1)
+        else:
+            shares = evenly(SEARCHED, len(self.exponents))
+        return np.stack([exponent.at(shares[:, i]) for i, exponent in enumerate(self.exponents)], axis=1)
 
     def predict(self, theta: Array, variables: Mapping[str, Any] | pd.DataFrame) -> Array:
         """Loss at the variables: [rows] for one parameter vector, [settings, rows] for a stack of them."""
@@ -98,41 +120,44 @@ class Law:
         columns = dict(zip(self.variables, raw, strict=True))
         theta_rp = self.from_natural(np.atleast_2d(theta), dict.fromkeys(self.variables, 1.0))
         count = len(self.coefficients)
-        value_rnk = self.basis(theta_rp[:, count:], columns, False).value_rnk
-        loss_rn = (value_rnk @ theta_rp[:, :count, None])[..., 0]
+        value_rkn = self.basis(theta_rp[:, count:], columns, 0).value_rkn
+        loss_rn = (theta_rp[:, None, :count] @ value_rkn)[:, 0]
         return loss_rn[0] if np.ndim(theta) == 1 else loss_rn
 
 
-def power_terms(logs_nkx: Array, exponents_rx: Array, derivatives: bool) -> Basis:
-    """Basis functions exp(sum over x of exponent_x * log_nkx): products of powers."""
-    rows, terms, count = logs_nkx.shape
-    flat = exponents_rx @ logs_nkx.reshape(rows * terms, count).T
-    value_rnk = np.exp(flat).reshape(-1, rows, terms)
-    if not derivatives:
-        return Basis(value_rnk)
-    squares_knxx = np.moveaxis(logs_nkx[..., :, None] * logs_nkx[..., None, :], 1, 0)
-
-    def second(weights_rn: Array) -> Array:
-        weighted_krn = np.moveaxis(value_rnk * weights_rn[..., None], 2, 0)
-        sums_krx = weighted_krn @ squares_knxx.reshape(terms, rows, count * count)
-        return np.moveaxis(sums_krx, 0, 1).reshape(-1, terms, count, count)
-
-    return Basis(value_rnk, value_rnk[..., None] * logs_nkx, second)
+def evenly(count: int, dimensions: int) -> Array:
+    """Points that fill the unit box evenly: the additive recurrence on powers of 1/g, g^(d+1) = g + 1; first rising."""
+    ratio = 1.5
+    for _ in range(50):
+        ratio = (1 + ratio) ** (1 / (dimensions + 1))
+    points = (0.5 + np.arange(1, count + 1)[:, None] * ratio ** -np.arange(1.0, dimensions + 1)) % 1
+    return points[np.argsort(points[:, 0], kind="stable")]
 
 
-def floor_and(log_rn: Array, first_rnx: Array, second_rnxx: Array) -> Basis:
-    """The two basis functions 1 and exp(log), from the derivatives of the logarithm."""
-    term_rn = np.exp(log_rn)
-    gradient = term_rn[..., None] * first_rnx
+def from_terms(terms: Terms) -> BasisFunction:
+    """The basis functions of a formula in jets, one term a coefficient; a plain number is a constant term."""
 
-    def second(weights_rn: Array) -> Array:
-        weighted_rn = weights_rn * term_rn
-        outer_rxx = np.swapaxes(first_rnx * weighted_rn[..., None], 1, 2) @ first_rnx
-        curve_rxx = outer_rxx + np.einsum("rn,rnxy->rxy", weighted_rn, second_rnxx)
-        return np.stack([np.zeros_like(curve_rxx), curve_rxx], axis=1)
+    def basis(exponents_rx: Array, columns: Columns, order: int) -> Basis:
+        made = terms(exponents_as_jets(exponents_rx, order), columns)
+        shape = (len(exponents_rx), len(next(iter(columns.values()))))
+        count = exponents_rx.shape[1]
 
-    value_rnk = np.stack([np.ones_like(term_rn), term_rn], axis=-1)
-    return Basis(value_rnk, np.stack([np.zeros_like(gradient), gradient], axis=-2), second)
+        def stacked(part: str, *axes: int) -> Array:
+            full = (shape[0], *axes, shape[1])
+            return np.stack(
+                [np.broadcast_to(getattr(t, part), full) if isinstance(t, Jet) else np.zeros(full) for t in made], axis=1
+            )
+
+        value = np.stack([np.broadcast_to(t.value_rn if isinstance(t, Jet) else t, shape) for t in made], axis=1)
+        if not order:
+            return Basis(value)
+        first = stacked("first_rxn", count)
+        if order == 1:
+            return Basis(value, first)
+        second = stacked("second_rxxn", count, count)
+        return Basis(value, first, lambda weights_rn: (second @ weights_rn[:, None, None, :, None])[..., 0])
+
+    return basis
 
 
 def cheapest_params(a: Array, b: Array, alpha: Array, beta: Array, product_c: Array) -> Array:

@@ -9,9 +9,9 @@ import pytest
 from scipy.optimize import minimize, nnls
 from scipy.stats import t as student
 
-import analysis.fit as engine
+import analysis.resample as engine
 from analysis.fit import fit
-from analysis.intervals import FEWEST_CLUSTERS, interval, student_quantile, widening
+from analysis.intervals import FEWEST_CLUSTERS, interval, reach
 from analysis.solve import DECREMENT, make_objectives, solve_nonnegative
 from harness.refusal import Refusal
 from tests.analysis.worlds import HELD_OUT, TRUTH, branched_world, planted_loss
@@ -36,13 +36,13 @@ def plain_objective(theta: np.ndarray, table: pd.DataFrame, loss: str) -> float:
 def test_no_second_solver_finds_a_better_optimum(loss: str) -> None:
     table = branched_world(3)
     fitted = table[~table["held_out"]]
-    result = fit("chinchilla", table, loss, bootstrap=0)
+    result = fit("chinchilla", table, objective=loss, bootstrap=0)
     theta = np.concatenate([np.log(result.theta[:3]), result.theta[3:]])
     assert plain_objective(theta, fitted, loss) == pytest.approx(result.objective, rel=2e-6)
     other = minimize(plain_objective, theta + 0.02, (fitted, loss), "Nelder-Mead", options={"maxiter": 4000})
     assert other.fun >= result.objective * (1 - 1e-6)
     assert result.converged
-    assert result.starts_agreeing > 0.9
+    assert result.certificate.starts_agreeing > 0.9
 
 
 def test_scale_of_the_loss_and_order_of_the_rows_change_nothing() -> None:
@@ -202,7 +202,7 @@ def test_a_table_that_carries_no_fit_is_refused_in_one_line(broken: str) -> None
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"law": "chinchila"}, "chinchilla"), ({"loss": "hubber"}, "huber"), ({"delta": 0.0}, "delta")],
+    [({"law": "chinchila"}, "chinchilla"), ({"objective": "hubber"}, "huber"), ({"delta": 0.0}, "delta")],
 )
 def test_a_wrong_word_is_refused_with_the_right_ones(options: dict[str, object], words: str) -> None:
     with pytest.raises(Refusal, match=words):
@@ -213,7 +213,7 @@ def test_non_negative_least_squares_agrees_with_scipy() -> None:
     random = np.random.default_rng(0)
     design, target = random.standard_normal((40, 12, 3)), random.standard_normal((40, 12))
     gram = np.einsum("cni,cnj->ijc", design, design)
-    solution, _ = solve_nonnegative(gram, np.einsum("cni,cn->ic", design, target))
+    solution = solve_nonnegative(gram, np.einsum("cni,cn->ic", design, target))
     pairs = zip(design, target, strict=True)
     expected = np.stack([nnls(a, b)[0] for a, b in pairs], axis=1)
     np.testing.assert_allclose(solution, expected, atol=1e-9)
@@ -235,7 +235,6 @@ def test_a_replicate_s_digits_are_enough(monkeypatch: pytest.MonkeyPatch) -> Non
     assert np.quantile(off, 0.95) < 0.01
 
 
-def test_student_quantiles_and_widening() -> None:
-    for freedom in (4, 7, 15, 60):
-        assert student_quantile(0.95, freedom) == pytest.approx(student.ppf(0.95, freedom), rel=0.01)
-    assert widening(5, 0.9) > widening(16, 0.9) > widening(200, 0.9) > 1
+def test_few_clusters_reach_further() -> None:
+    assert reach(5, 0.9) > reach(16, 0.9) > reach(200, 0.9) > 1.645
+    assert reach(16, 0.9) == pytest.approx((16 / 15) ** 0.5 * student.ppf(0.95, 15), rel=1e-6)

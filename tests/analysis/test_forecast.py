@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from analysis.forecast import forecast, frontier, frontier_line
+from analysis.forecast import forecast, frontier_line
+from analysis.selection import frontier
 from harness.refusal import Refusal
 from tests.analysis.worlds import branched_world
 

@@ -58,8 +58,8 @@ def test_far_transfer_may_rise_or_show_nothing(results: dict[str, Transfer]) -> 
         json.dumps(results[name].to_json(), allow_nan=False)
 
 
-def test_a_shifted_power_law_is_followed(results: dict[str, Transfer]) -> None:
-    found = results["curved"].fits["shifted_power"]
+def test_a_loss_to_loss_law_is_followed(results: dict[str, Transfer]) -> None:
+    found = results["curved"].fits["loss_to_loss"]
     source = np.linspace(1.5, 2.5, 5)
     assert found.predict({"S": source}) == pytest.approx(1.5 + 0.5 * (source - 0.9) ** 1.6, rel=0.01)
 

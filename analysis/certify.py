@@ -1,0 +1,105 @@
+"""What a search can say of its optimum: gradient, starts that agree, a second solver's verdict, bounds, flat valleys."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from analysis.laws.jet import Array
+from analysis.solve import Optimum, Problem, derivatives, row_values
+
+# Curvature along the flattest direction, as a share of the steepest once every parameter has unit curvature.
+FLAT_CURVATURE = 1e-8
+SAME_OPTIMUM = 1e-6  # relative difference of two objectives that still counts as agreement
+SECOND_ROWS = 20_000  # beyond, the second solver's gradients by differences cost too much
+SECOND_STEPS, DIFFERENCE = 60, 1e-7
+DISPLACED = 0.03  # how far from the optimum the second solver sets out, in logarithms or parts of the box
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """`gradient` is scaled by curvature, over the parameters that are free; `second_solver` is in words."""
+
+    status: tuple[str, ...]
+    gradient: float
+    starts: int
+    starts_agreeing: float
+    second_solver: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def certify(problem: Problem, optima: Optimum, started_rp: Array) -> Certificate:
+    """The certificate of the best optimum among those that the starts led to."""
+    best = int(optima.value_r.argmin())
+    theta_p, value = optima.theta_rp[best], float(optima.value_r[best])
+    agreeing = float((optima.value_r <= value * (1 + SAME_OPTIMUM) + 1e-20).mean())
+    verdict, lower = _second_opinion(problem, theta_p, value)
+    status = ["converged" if optima.converged_r[best] else "not converged: the optimiser stopped before the optimum"]
+    if lower:
+        status[0] = f"not converged: {verdict}"
+    if np.allclose(theta_p, started_rp[best], rtol=1e-13, atol=0):
+        status.append("start returned: the optimiser took no step")
+    status += _at_bounds(problem, theta_p) + _flat(problem, theta_p)
+    return Certificate(tuple(status), float(optima.gradient_r[best]), len(started_rp), agreeing, verdict)
+
+
+def _held(problem: Problem, theta_p: Array) -> np.ndarray:
+    return np.asarray((theta_p <= problem.low_p) | (theta_p >= problem.high_p))
+
+
+def _at_bounds(problem: Problem, theta_p: Array) -> list[str]:
+    names = (*problem.law.coefficients, *(exponent.name for exponent in problem.law.exponents))
+    return [f"at a bound: {names[i]} = {theta_p[i]:g}" for i in np.flatnonzero(_held(problem, theta_p))]
+
+
+def _flat(problem: Problem, theta_p: Array) -> list[str]:
+    """Whether the data hold a combination of the free parameters only, in words."""
+    held_p, delta = _held(problem, theta_p), problem.objective.deltas[0]
+    names = np.array((*problem.law.coefficients, *(exponent.name for exponent in problem.law.exponents)))[~held_p]
+    majorant_pp = derivatives(problem, theta_p[None], problem.weight_n[None], delta).majorant_rpp[0]
+    curvature = majorant_pp[np.ix_(~held_p, ~held_p)]
+    size = np.sqrt(np.abs(np.diagonal(curvature)))
+    if (size <= 1e-150).any():
+        return [f"flat valley: {', '.join(names[size <= 1e-150])} moves nothing"]
+    values, vectors = np.linalg.eigh(curvature / np.outer(size, size))
+    if not len(values) or values[0] >= FLAT_CURVATURE * values[-1]:
+        return []
+    weight = np.abs(vectors[:, 0])
+    return [f"flat valley: the data hold only a combination of {', '.join(names[weight > 0.3 * weight.max()])}"]
+
+
+def _second_opinion(problem: Problem, theta_p: Array, value: float) -> tuple[str, bool]:
+    """What L-BFGS-B, with gradients by differences, makes of a displaced optimum; whether it found anything lower."""
+    if len(problem.loss_n) > SECOND_ROWS:
+        return "not asked: too many rows", False
+    count, delta = len(problem.law.coefficients), problem.objective.deltas[-1]
+    alive = np.append(theta_p[:count] > 0, np.ones(len(theta_p) - count, bool))
+    living = int(alive[:count].sum())  # coefficients that are not nought are searched in logarithms
+    low_x, high_x = problem.low_p[count:], problem.high_p[count:]
+    scale = max(value, 1e-20)
+
+    def objective(x_rx: Array) -> Array:
+        theta_rp = np.zeros((len(x_rx), len(theta_p)))
+        theta_rp[:, alive] = np.concatenate([np.exp(np.clip(x_rx[:, :living], -300, 300)), x_rx[:, living:]], axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.nan_to_num(row_values(problem, theta_rp, delta) @ problem.weight_n / scale, nan=1e30, posinf=1e30)
+
+    def with_gradient(x: Array) -> tuple[float, Array]:
+        around = objective(x + DIFFERENCE * np.concatenate([np.zeros((1, len(x))), np.eye(len(x)), -np.eye(len(x))]))
+        ahead, behind = np.split(around[1:], 2)
+        return float(around[0]), (ahead - behind) / (2 * DIFFERENCE)
+
+    random = np.random.default_rng(0).uniform(-DISPLACED, DISPLACED, int(alive.sum()))
+    inner = np.concatenate([np.log(theta_p[:count][alive[:count]]), theta_p[count:]])
+    inner = inner + random * np.append(np.ones(living), np.minimum(1.0, high_x - low_x))
+    inner[living:] = np.clip(inner[living:], low_x, high_x)
+    bounds = [(None, None)] * living + list(zip(low_x, high_x, strict=True))
+    ended = minimize(with_gradient, inner, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": SECOND_STEPS})
+    gap = float(ended.fun) - value / scale if value > 1e-18 else 0.0
+    if gap < -SAME_OPTIMUM:
+        return f"a second solver (L-BFGS-B) found an objective {-gap:.1e} lower", True
+    said = "ended at the same objective" if gap < SAME_OPTIMUM else f"stopped {gap:.1e} above"
+    return f"L-BFGS-B from a displaced start {said}: nothing lower", False
