@@ -1,4 +1,4 @@
-"""What a search can say of its optimum: gradient, starts that agree, a second solver's verdict, bounds, flat valleys."""
+"""What a search can say of its optimum: gradient, starts that agree, a second solver's verdict, bounds, valleys."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,6 +22,7 @@ class Certificate:
     """`gradient` is scaled by curvature, over the parameters that are free; `second_solver` is in words."""
 
     status: tuple[str, ...]
+    flat: tuple[str, ...]  # parameters that move nothing, or that only a combination of which is held
     gradient: float
     starts: int
     starts_agreeing: float
@@ -42,8 +43,9 @@ def certify(problem: Problem, optima: Optimum, started_rp: Array) -> Certificate
         status[0] = f"not converged: {verdict}"
     if np.allclose(theta_p, started_rp[best], rtol=1e-13, atol=0):
         status.append("start returned: the optimiser took no step")
-    status += _at_bounds(problem, theta_p) + _flat(problem, theta_p)
-    return Certificate(tuple(status), float(optima.gradient_r[best]), len(started_rp), agreeing, verdict)
+    flat, valley = _flat(problem, theta_p)
+    status += _at_bounds(problem, theta_p) + valley
+    return Certificate(tuple(status), flat, float(optima.gradient_r[best]), len(started_rp), agreeing, verdict)
 
 
 def _held(problem: Problem, theta_p: Array) -> np.ndarray:
@@ -55,20 +57,22 @@ def _at_bounds(problem: Problem, theta_p: Array) -> list[str]:
     return [f"at a bound: {names[i]} = {theta_p[i]:g}" for i in np.flatnonzero(_held(problem, theta_p))]
 
 
-def _flat(problem: Problem, theta_p: Array) -> list[str]:
-    """Whether the data hold a combination of the free parameters only, in words."""
+def _flat(problem: Problem, theta_p: Array) -> tuple[tuple[str, ...], list[str]]:
+    """Parameters that the data do not hold one by one, and that in words; those at a bound are not looked at."""
     held_p, delta = _held(problem, theta_p), problem.objective.deltas[0]
     names = np.array((*problem.law.coefficients, *(exponent.name for exponent in problem.law.exponents)))[~held_p]
     majorant_pp = derivatives(problem, theta_p[None], problem.weight_n[None], delta).majorant_rpp[0]
     curvature = majorant_pp[np.ix_(~held_p, ~held_p)]
     size = np.sqrt(np.abs(np.diagonal(curvature)))
     if (size <= 1e-150).any():
-        return [f"flat valley: {', '.join(names[size <= 1e-150])} moves nothing"]
+        dead = tuple(map(str, names[size <= 1e-150]))
+        return dead, [f"flat valley: {', '.join(dead)} moves nothing"]
     values, vectors = np.linalg.eigh(curvature / np.outer(size, size))
     if not len(values) or values[0] >= FLAT_CURVATURE * values[-1]:
-        return []
+        return (), []
     weight = np.abs(vectors[:, 0])
-    return [f"flat valley: the data hold only a combination of {', '.join(names[weight > 0.3 * weight.max()])}"]
+    mixed = tuple(map(str, names[weight > 0.3 * weight.max()]))
+    return mixed, [f"flat valley: the data hold only a combination of {', '.join(mixed)}"]
 
 
 def _second_opinion(problem: Problem, theta_p: Array, value: float) -> tuple[str, bool]:
@@ -97,7 +101,9 @@ def _second_opinion(problem: Problem, theta_p: Array, value: float) -> tuple[str
     inner = inner + random * np.append(np.ones(living), np.minimum(1.0, high_x - low_x))
     inner[living:] = np.clip(inner[living:], low_x, high_x)
     bounds = [(None, None)] * living + list(zip(low_x, high_x, strict=True))
-    ended = minimize(with_gradient, inner, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": SECOND_STEPS})
+    ended = minimize(
+        with_gradient, inner, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": SECOND_STEPS}
+    )
     gap = float(ended.fun) - value / scale if value > 1e-18 else 0.0
     if gap < -SAME_OPTIMUM:
         return f"a second solver (L-BFGS-B) found an objective {-gap:.1e} lower", True

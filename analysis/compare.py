@@ -201,10 +201,10 @@ def _paired(name: str, matched: Sequence[tuple[Run, ...]]) -> Score:
         differences.append(sum(gaps) / len(gaps))
         errors.append(_clustered_error(gaps, trunks))
     means = tuple(sum(column) / len(column) for column in columns)
-    from analysis.intervals import student_quantile  # numpy: not wanted where two runs are compared
+    from scipy.special import stdtrit  # numpy: not wanted where two runs are compared
 
     # An error from few trunks is itself unsure: Student's t in place of the normal.
-    threshold = student_quantile(CERTAINTY, max(len(set(trunks)) - 1, 1))
+    threshold = float(stdtrit(max(len(set(trunks)) - 1, 1), CERTAINTY))
     return Score(name, means, (math.nan,) * len(means), tuple(differences), tuple(errors), threshold)
 
 

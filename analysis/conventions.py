@@ -60,15 +60,17 @@ def _exact(attention_share: float) -> Callable[[pd.DataFrame], tuple[Array, Arra
 
 
 def _given(table: pd.DataFrame) -> tuple[Array, Array, Array]:
-    n = _column(table, "params_given")
-    if "tokens" in table.columns:
-        d = _column(table, "tokens")
-        six_nd = FLOPS_PER_PARAMETER_TOKEN * n * d
-        return n, d, _column(table, "flops_given") if "flops_given" in table.columns else six_nd
-    if "flops_given" not in table.columns:
-        raise Refusal("the table has neither 'tokens' nor 'flops_given': give one of them beside params_given")
-    c = _column(table, "flops_given")
-    return n, c / (FLOPS_PER_PARAMETER_TOKEN * n), c
+    """What the table gives, and what follows from it; NaN for what it neither has nor implies."""
+    missing = np.full(len(table), np.nan)
+    n, d, c = (
+        _column(table, name) if name in table.columns else missing for name in ("params_given", "tokens", "flops_given")
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (
+            n,
+            np.where(np.isnan(d), c / (FLOPS_PER_PARAMETER_TOKEN * n), d),
+            np.where(np.isnan(c), FLOPS_PER_PARAMETER_TOKEN * n * d, c),
+        )
 
 
 CONVENTIONS: dict[str, Convention] = {
@@ -93,6 +95,17 @@ CONVENTIONS: dict[str, Convention] = {
 
 
 def add_counts(table: pd.DataFrame, convention: str = "chinchilla") -> pd.DataFrame:
-    """The table with columns N, D and C (float64) as the convention counts them."""
+    """The table with columns N, D and C (float64) as the convention counts them, and what laws make of them.
+
+    M = D / N, aspect = width / depth and U = min(unique tokens, D), where the table has what they are made of.
+    """
     n, d, c = pick(CONVENTIONS, convention, "counting convention").count(table)
-    return table.assign(N=n, D=d, C=c)
+    counted = {name: values for name, values in (("N", n), ("D", d), ("C", c)) if not len(values) or not np.isnan(values).all()}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if {"N", "D"} <= counted.keys():
+            counted["M"] = d / n
+        if "D" in counted and "unique_tokens" in table.columns:
+            counted["U"] = np.fmin(_column(table, "unique_tokens"), d)
+        if {"width", "depth"} <= set(table.columns):
+            counted["aspect"] = _column(table, "width") / _column(table, "depth")
+    return table.assign(**{name: values for name, values in counted.items() if name not in table or name in "NDC"})

@@ -31,7 +31,7 @@ LOG_DELTA, NOISE_DELTA = 1e-3, 1.345  # widths of Huber's function in log loss (
 
 @dataclass(frozen=True)
 class Options:
-    """How a law is fitted. `weights` and `noise` name columns; `delta` is in log loss, or in noise where it is known."""
+    """How to fit. `weights` and `noise` name columns; `delta` is in log loss, or in noise where it is known."""
 
     objective: str = "huber"
     delta: float | None = None
@@ -121,6 +121,8 @@ class Fit:
         if not self.converged:
             return "the fit did not converge"
         low, high = self.intervals()[name]
+        if name in self.certificate.flat:
+            return "the data do not hold it: other values, with others beside them, fit as well"
         if self.clusters < FEWEST_CLUSTERS:
             return f"{self.clusters} trunks are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
         if math.isnan(low):
@@ -215,7 +217,7 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
     """
     declared = pick(LAWS, law, "law") if isinstance(law, str) else law
     chosen = Options(**options)
-    selection = _selected(declared, table, chosen)
+    selection = selected(declared, table, chosen)
     problem, centre, loss_centre = pose(declared, selection, chosen)
     with threadpool_limits(1, "blas"):  # a second thread makes products of this size slower, tenfold on a busy machine
         optima, started_rp, settings_gp = optimise(problem)
@@ -245,7 +247,8 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
     )
 
 
-def _selected(law: Law, table: pd.DataFrame, chosen: Options) -> Selection:
+def selected(law: Law, table: pd.DataFrame, chosen: Options) -> Selection:
+    """The rows that the options leave to the law."""
     logarithmic = make_objectives(1.0)[chosen.objective].logarithmic
     return select(
         law,
@@ -260,10 +263,14 @@ def _selected(law: Law, table: pd.DataFrame, chosen: Options) -> Selection:
     )
 
 
-def pose(law: Law, selection: Selection, chosen: Options) -> tuple[Problem, dict[str, float], float]:
-    """The problem in variables and targets of size one, with what they were divided by."""
+def pose(
+    law: Law, selection: Selection, chosen: Options, centred: bool = True
+) -> tuple[Problem, dict[str, float], float]:
+    """The problem in variables (where `centred`) and targets of size one, with what they were divided by."""
 
     def centre_of(values: Array) -> float:
+        if not centred:
+            return 1.0
         return float(values.min() if law.centre == "smallest" else np.exp(np.log(values).mean()))
 
     centre = {name: centre_of(values) for name, values in selection.columns.items()}
@@ -311,9 +318,7 @@ def _shown(problem: Problem, value: float, residual_n: Array, loss_centre: float
     }[problem.objective.name]
 
 
-def _bootstrap(
-    problem: Problem, optimum_p: Array, settings_gp: Array, selection: Selection, chosen: Options
-) -> Array:
+def _bootstrap(problem: Problem, optimum_p: Array, settings_gp: Array, selection: Selection, chosen: Options) -> Array:
     if chosen.bootstrap < 1 or selection.clusters < FEWEST_CLUSTERS:
         return np.empty((0, len(optimum_p)))
     counts_rg, group_c = draw_counts(selection.stratum_c, chosen.bootstrap, chosen.seed)

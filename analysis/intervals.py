@@ -7,34 +7,36 @@ from analysis.laws.jet import Array
 
 # With fewer clusters than this a resample says next to nothing about the spread of the next one.
 FEWEST_CLUSTERS = 5
-NORMAL_QUARTILES = 1.3489795  # distance between the quartiles of a normal distribution, in standard deviations
+# Shares of the draws between whose quantiles the spread is read, and how far apart a normal distribution has them.
+NORMAL_SPANS = ((0.25, 1.3489795), (0.05, 3.2897073))
 
 
 def reach(clusters: int, level: float) -> float:
-    """How many standard deviations an interval from G clusters must reach to either side: sqrt(G / (G-1)) t_(G-1).
-
-    Resampling G clusters shows a variance (G-1) / G too small, and knows its own size only as well as G-1 squares do.
-    """
-    freedom = max(clusters - 1, 1)
-    return float(np.sqrt(clusters / freedom) * stdtrit(freedom, 0.5 + level / 2))
+    """Student's t: how many standard deviations an interval from so few clusters must reach to either side."""
+    return float(stdtrit(max(clusters - 1, 1), 0.5 + level / 2))
 
 
 def interval(draws: Array, point: Array, level: float, clusters: int) -> tuple[Array, Array]:
     """The point, plus and minus Student's t times the draws' spread (first axis); in logarithms where all is positive.
 
-    The spread is that of the draws' quartiles: a few resamples that lost what identifies a parameter do not stretch
-    it, and with few clusters quantiles far out are not known. Where more draws are nought than the level leaves out,
-    the lower end is. NaN without draws or from fewer than `FEWEST_CLUSTERS` clusters.
+    The spread is read from quantiles: a few resamples that lost what identifies a parameter do not stretch it. Read
+    from the quartiles alone its intervals cover .89 on average, from the outer quantiles alone .91: hence the mean of
+    both (`benchmarks.coverage`). Where more draws are nought than the level leaves out, the lower end is. NaN without
+    draws or from fewer than `FEWEST_CLUSTERS` clusters.
     """
     if not len(draws) or clusters < FEWEST_CLUSTERS:
         return np.full_like(point, np.nan), np.full_like(point, np.nan)
-    factor = reach(clusters, level) / NORMAL_QUARTILES
-    bottom, lower, upper = np.quantile(draws, [0.5 - level / 2, 0.25, 0.75], axis=0)
-    in_logs = (lower > 0) & (np.asarray(point) > 0) & (draws.min(axis=0) >= 0)
+    shares = [share for share, _ in NORMAL_SPANS]
+    lower, upper = (np.quantile(draws, at, axis=0) for at in (shares, [1 - share for share in shares]))
+    bottom = np.quantile(draws, 0.5 - level / 2, axis=0)
+    in_logs = (lower[0] > 0) & (np.asarray(point) > 0) & (draws.min(axis=0) >= 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = np.exp(factor * (np.log(upper) - np.log(lower)))
-        low = np.where(in_logs, point / ratio, point - factor * (upper - lower))
-        high = np.where(in_logs, point * ratio, point + factor * (upper - lower))
+        spans = np.where(in_logs, np.log(upper) - np.log(lower), upper - lower)
+        spans = np.stack([span / normal for span, (_, normal) in zip(spans, NORMAL_SPANS, strict=True)])
+        spread = np.where(np.isfinite(spans[1]), spans.mean(axis=0), spans[0])
+        half = reach(clusters, level) * spread
+        low = np.where(in_logs, point * np.exp(-half), point - half)
+        high = np.where(in_logs, point * np.exp(half), point + half)
     return np.where(in_logs & (bottom <= 0), 0.0, low), high
 
 

@@ -1,4 +1,4 @@
-"""Assembles one self-contained HTML page of a sweep, its figures (png, svg) and tables (csv) beside it."""
+"""Assembles one self-contained HTML page of a sweep or a table, its figures (png, svg) and tables (csv) beside it."""
 
 import contextlib
 from collections.abc import Callable
@@ -44,14 +44,11 @@ class Part:
     missing: str = ""
 
 
-def write_report(
-    root: Path, out: Path, law: str | None = None, convention: str | None = None, bootstrap: int = 1000
-) -> Path:
-    """Writes out/report.html and what stands beside it, for results folder `root`; returns the page's path.
+def write_report(study: Study, out: Path) -> Path:
+    """Writes out/report.html and what stands beside it; returns the page's path.
 
     What the data do not carry is said in its place; only a folder without a sweep.json or with mixed data is refused.
     """
-    study = Study(root, law, convention, bootstrap)
     tables = _tables(study)
     out.mkdir(parents=True, exist_ok=True)
     for file, table in tables.items():

@@ -28,13 +28,11 @@ def draw_counts(stratum_c: np.ndarray, replicates: int, seed: int) -> tuple[Arra
     return counts_rg, group_c
 
 
-def resample(
-    problem: Problem, optimum_p: Array, others_gp: Array, group_n: np.ndarray, counts_rg: Array
-) -> Array:
+def resample(problem: Problem, optimum_p: Array, others_gp: Array, group_n: np.ndarray, counts_rg: Array) -> Array:
     """The optimum of every resample, [r, p].
 
-    Every resample weighs all settings of the search (`others_gp`, the best first) and the optimum by its own objective, and
-    Newton goes on from its best setting and from the optimum; the lower end is taken.
+    Every resample weighs all settings of the search (`others_gp`, the best first) by its own objective, and Newton
+    goes on from its best setting and from the optimum; the lower end is taken.
     """
     if len(problem.loss_n) > MOST_ROWS:
         return _one_step(problem, optimum_p, group_n, counts_rg)

@@ -140,9 +140,9 @@ def select(
     signed = () if logarithmic else (law.target,)
     rows, excluded = usable(table, (*law.variables, law.target, *extra), phase, held_out, signed)
     if drop_highest_loss:
-        dearest = np.argsort(-rows[law.target].to_numpy(), kind="stable")[:drop_highest_loss]
-        rows = rows.drop(index=rows.index[dearest]) if rows.index.is_unique else rows.iloc[np.setdiff1d(np.arange(len(rows)), dearest)]
-        excluded[f"among the {drop_highest_loss} highest losses"] = len(dearest)
+        highest = np.argsort(-rows[law.target].to_numpy(), kind="stable")[:drop_highest_loss]
+        rows = rows.iloc[np.setdiff1d(np.arange(len(rows)), highest)]
+        excluded[f"among the {drop_highest_loss} highest losses"] = len(highest)
     if law.on_frontier:
         best = frontier(rows, law.target)
         if len(best) < len(rows):

@@ -13,7 +13,8 @@ from analysis.laws.law import Law
 
 BATCH_NUMBERS = 16_384  # settings times rows that are worked on together: few calls, and arrays that stay in the cache
 STARTS = 12  # parts of the first exponent's range, each of which gives the search's best point in it as a start
-MAX_STEPS = 200
+DOWN, UP = 0.5, 4.0  # damping after a step that was taken, and after one that was not
+MAX_STEPS = 2000
 # A Newton step that promises less than this share of the objective is rounding; for a bootstrap replicate, far less
 # than the replicates differ by.
 DECREMENT, DRAW_DECREMENT = 1e-14, 1e-7
@@ -125,9 +126,7 @@ def _huber(residual_rn: Array, delta: float) -> Array:
     return result
 
 
-def derivatives(
-    problem: Problem, theta_rp: Array, weights_rn: Array, delta: float, exact: bool = True
-) -> Derivatives:
+def derivatives(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float, exact: bool = True) -> Derivatives:
     """The objective at every setting with its derivatives; `exact=False` leaves the law's own curvature out.
 
     That part is weighed by residuals of either sign, and a Newton step hardly misses it.
@@ -164,7 +163,7 @@ def derivatives(
 
 
 def residuals(problem: Problem, theta_p: Array) -> tuple[Array, Array]:
-    """Residuals (of log L, or of L where the objective is of L) and their Jacobian in the centred parameters, [n, p]."""
+    """Residuals of log L, or of L where the objective is of L, and their Jacobian in the centred parameters, [n, p]."""
     count = len(problem.law.coefficients)
     basis = problem.law.basis(theta_p[None, count:], problem.columns, 1)
     loss_n = theta_p[:count] @ basis.value_rkn[0]
@@ -238,7 +237,7 @@ def _newton(
         better_r = trial.value_r < now.value_r
         theta_rp[active[better_r]] = trial_rp[better_r]
         here.replace(active[better_r], trial, better_r)
-        damping_r[active] = np.clip(damping_r[active] * np.where(better_r, 0.1, 8.0), 1e-14, 1e12)
+        damping_r[active] = np.clip(damping_r[active] * np.where(better_r, DOWN, UP), 1e-14, 1e12)
         active = active[~converged_r[active]]
         if not len(active):
             break
@@ -274,7 +273,12 @@ def _solve(matrix_rpp: Array, slope_rp: Array, held_rp: np.ndarray) -> tuple[Arr
 
 
 def _within(
-    theta_rp: Array, step_rp: Array, here: Derivatives, held_rp: np.ndarray, damping_r: Array, bounds: tuple[Array, Array]
+    theta_rp: Array,
+    step_rp: Array,
+    here: Derivatives,
+    held_rp: np.ndarray,
+    damping_r: Array,
+    bounds: tuple[Array, Array],
 ) -> Array:
     """The step kept inside the bounds: what would cross one goes to it, and the others step anew, given that."""
     low_rp, high_rp = bounds

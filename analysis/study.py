@@ -1,8 +1,8 @@
-"""Everything asked of one sweep's run folders, each answer computed once when it is first wanted."""
+"""Everything asked of one sweep's run folders or of one table, each answer computed once when it is first wanted."""
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.conventions import CONVENTIONS, add_counts
-from analysis.fit import Fit, fit
+from analysis.fit import Fit, fit, plain
 from analysis.forecast import Forecast, held_out_rows, score
+from analysis.imported import read
 from analysis.laws import LAWS
 from analysis.laws.law import Law
-from analysis.selection import select, usable
+from analysis.optimum import Shapes, allocation
+from analysis.selection import usable
 from analysis.table import PART_COLUMNS, load
 from analysis.transfer import Transfer, transfer
 from analysis.wording import estimate
@@ -31,23 +33,34 @@ IMPORTED = "given"  # the convention of tables that came without parts
 
 @dataclass(frozen=True)
 class Study:
-    """A sweep folder read under one law and one counting convention (None: those that its design declares).
+    """A sweep folder, or someone's own table, read under one law and one counting convention.
 
-    What the data cannot answer is refused when it is asked for.
+    None is what the sweep's design declares; a table's columns are counted as `given`. `columns` names a table's
+    columns, `fitting` holds further fields of `analysis.fit.Options`. What the data cannot answer is refused when it is
+    asked for.
     """
 
     root: Path
     law_name: str | None = None
     convention_name: str | None = None
     bootstrap: int = 1000
+    columns: Mapping[str, str] = field(default_factory=dict)
+    fitting: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_table(self) -> bool:
+        return self.root.is_file()
 
     @cached_property
     def design(self) -> dict[str, Any]:
-        return read_sweep(self.root)
+        if not self.is_table:
+            return read_sweep(self.root)
+        question = f"Which law do the rows of {self.root.name} carry?"
+        return {"name": self.root.stem, "question": question, "convention": IMPORTED}
 
     @cached_property
     def runs(self) -> list[Run]:
-        return read_runs(self.root)
+        return [] if self.is_table else read_runs(self.root)
 
     @property
     def law(self) -> Law:
@@ -59,7 +72,7 @@ class Study:
 
     @cached_property
     def raw(self) -> pd.DataFrame:
-        return load(self.root)
+        return read(self.root, self.columns) if self.is_table else load(self.root)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -69,7 +82,8 @@ class Study:
     @cached_property
     def decayed(self) -> pd.DataFrame:
         """Finished rungs; refused where there are none."""
-        rows, _ = usable(self.table, ("N", "D", "C", "loss"), held_out=True)
+        counts = tuple(name for name in ("N", "D", "C") if name in self.table or not self.is_table)
+        rows, _ = usable(self.table, (*counts, self.law.target), held_out=True)
         if rows.empty:
             raise Refusal(f"{self.root} has no finished rung with a loss: launch the sweep, then ask again")
         return rows
@@ -84,6 +98,9 @@ class Study:
 
     @property
     def conventions(self) -> list[str]:
+        """Those that the table's columns can be counted by."""
+        if self.is_table and not set(PART_COLUMNS) <= set(self.raw.columns):
+            return [IMPORTED]
         return [name for name in CONVENTIONS if name != IMPORTED]
 
     @property
@@ -110,15 +127,54 @@ class Study:
         """A convention that counts what the law sees as the study's own does shares its fit."""
         counted = add_counts(self.raw, convention)
         if convention == self.convention:
-            return fit(self.law, counted, bootstrap=self.bootstrap)
+            return fit(self.law, counted, bootstrap=self.bootstrap, **self.fitting)
         with contextlib.suppress(Refusal):
-            if select(self.law, counted).data_hash == self.fit.data_hash:
+            if fit(self.law, counted, bootstrap=0, **self.fitting).data_hash == self.fit.data_hash:
                 return self.fit
-        return fit(self.law, counted, bootstrap=min(self.bootstrap, BESIDE))
+        return fit(self.law, counted, bootstrap=min(self.bootstrap, BESIDE), **self.fitting)
 
     @property
     def fit(self) -> Fit:
         return self.fit_under(self.convention)
+
+    def counting(self) -> dict[str, dict[str, Any]]:
+        """Under each counting convention: parameters as [value, low, high], and the exponent of the best size."""
+        found: dict[str, dict[str, Any]] = {}
+        for name in self.conventions:
+            try:
+                known = self.fit_under(name)
+            except Refusal as refusal:
+                found[name] = {"refused": str(refusal)}
+                continue
+            ends = known.intervals(LEVEL)
+            facts: dict[str, Any] = {
+                parameter: [plain(value), *map(plain, ends[parameter])] for parameter, value in known.parameters.items()
+            }
+            if known.law.cheapest is not None:
+                rows = add_counts(self.fitted, name)
+                a, _ = allocation(known, float(rows["C"].max()), Shapes.of(rows), LEVEL)
+                facts["N* exponent"] = a.to_json()
+            doubts = {parameter: known.doubt(parameter) for parameter in known.parameters}
+            found[name] = facts | {"not_identified": {name: doubt for name, doubt in doubts.items() if doubt}}
+        return found
+
+    @property
+    def profiled(self) -> list[str]:
+        """The judged exponents and the floor: what a profile is usually asked of."""
+        judged = [exponent.name for exponent in self.law.exponents if exponent.judged]
+        return [name for name in self.law.parameters if name == "E" or name in judged]
+
+    @cached_property
+    def isoflop(self) -> Any:
+        """The compute-optimal allocation by the three approaches, parabolas audited."""
+        from analysis.isoflop import isoflop
+        return isoflop(self.table, bootstrap=self.bootstrap)
+
+    @cached_property
+    def bake_off(self) -> Any:
+        """Every law that the table's columns carry against every hold-out split."""
+        from analysis.bakeoff import bake_off
+        return bake_off(self.table, **self.fitting)
 
     def foretell(self, specs: Sequence[Spec]) -> list[tuple[float, float, float]]:
         """Loss of rungs that are not trained yet, with the ends of its interval."""

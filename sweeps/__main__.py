@@ -90,30 +90,26 @@ def dashboard(arguments: argparse.Namespace) -> int:
 
 
 def fit(arguments: argparse.Namespace) -> int:
-    from analysis.conventions import add_counts
-    from analysis.fit import fit as fit_table
-    from analysis.study import Study
-    from analysis.table import read
-    from sweeps import _show
+    from sweeps import _laws
 
-    path = Path(arguments.sweep)
-    if path.is_file() and path.suffix != ".py":
-        convention = arguments.convention or "given"
-        table = add_counts(read(path, dict(_column(text) for text in arguments.columns)), convention)
-        known = fit_table(arguments.law or "chinchilla", table, bootstrap=arguments.bootstrap)
-    else:
-        study = Study(_existing(arguments), arguments.law, arguments.convention, arguments.bootstrap)
-        known, convention = study.fit, study.convention
-    _print(arguments, known.to_json() | {"convention": convention}, lambda: _show.fit(known, convention))
+    _print(arguments, *_laws.fit(arguments, lambda name: _existing(arguments, name)))
+    return 0
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    from sweeps import _laws
+
+    _print(arguments, *_laws.predict(arguments, lambda name: _existing(arguments, name)))
     return 0
 
 
 def report(arguments: argparse.Namespace) -> int:
     from analysis.report import write_report
+    from sweeps import _laws
 
-    root = _existing(arguments)
-    out = Path(arguments.out) if arguments.out else root / "report"
-    page = write_report(root, out, arguments.law, arguments.convention, arguments.bootstrap)
+    study = _laws.make_study(arguments, lambda name: _existing(arguments, name))
+    beside = study.root.with_suffix("") if study.is_table else study.root
+    page = write_report(study, Path(arguments.out) if arguments.out else beside / "report")
     _print(arguments, {"report": str(page)}, lambda: print(f"report: {page}"))
     return 0
 
@@ -148,13 +144,6 @@ def _foretell(root: Path, specs: list[Spec]) -> dict[str, tuple[float, float, fl
         return dict(zip([spec.run_id for spec in specs], Study(root).foretell(specs), strict=True)) if specs else {}
     except Refusal:
         return {}
-
-
-def _column(text: str) -> tuple[str, str]:
-    ours, sign, theirs = text.partition("=")
-    if not sign or not theirs:
-        raise Refusal(f"--columns {text!r} is not NAME=COLUMN: write for instance --columns params='Model Size'")
-    return ours, theirs
 
 
 def _run_or_sweep(arguments: argparse.Namespace, name: str) -> Path:
@@ -209,14 +198,15 @@ def _root(arguments: argparse.Namespace, sweep: Sweep) -> Path:
     return _results(arguments).absolute() / sweep.name
 
 
-def _existing(arguments: argparse.Namespace) -> Path:
+def _existing(arguments: argparse.Namespace, name: str | None = None) -> Path:
     """The results folder of a launched sweep, named by the sweep or by its own path."""
-    for root in (Path(arguments.sweep), _results(arguments) / Path(arguments.sweep).stem):
+    name = name or arguments.sweep
+    for root in (Path(name), _results(arguments) / Path(name).stem):
         if (root / "sweep.json").is_file():
             return root.absolute()
     launched = sorted(path.parent.name for path in _results(arguments).glob("*/sweep.json"))
     raise Refusal(
-        f"nothing was launched as {arguments.sweep!r} under {_results(arguments)} "
+        f"nothing was launched as {name!r} under {_results(arguments)} "
         f"(there: {', '.join(launched) or 'nothing'}): launch it first, or point --results at its folder"
     )
 
@@ -277,10 +267,13 @@ def parser() -> Parser:
     made.add_argument("--run", metavar="RUN_ID", help="train this rung only")
     made.add_argument("--parent", type=int, metavar="PID", help="end when this process does")
 
-    made = command(fit, "the law, with intervals, of a launched sweep or of a table of your own", law)
-    made.add_argument("--columns", nargs="+", default=[], metavar="NAME=COLUMN", help="what a table calls its columns")
+    made = command(fit, "the law, with intervals, of a launched sweep or your own table; or a card made again", law)
+    _add_questions(made)
+    made = command(predict, "loss, best size, data and shape for a budget, from a fit card or a sweep", law)
+    _add_budget(made)
+    made.add_argument("--at", nargs="+", default=[], metavar="NAME=VALUE", help="loss there, for instance N=1e9,D=2e10")
     made = command(report, "one self-contained HTML file, with its figures and tables beside it", law)
-    made.add_argument("--out", metavar="DIR", help="default: report/ in the results folder")
+    made.add_argument("--out", metavar="DIR", help="default: report/ in the results folder, or beside the table")
 
     made = command(compare, "runs or sweeps: what differs, scores with their noise, loss curves")
     made.add_argument("sides", nargs="+", metavar="RUN|SWEEP")
@@ -319,11 +312,41 @@ def _add_workers(words: argparse.ArgumentParser) -> None:
 
 def _law_words() -> Parser:
     words = Parser(add_help=False)
-    words.add_argument("sweep", metavar="SWEEP", help="a launched sweep, by name or folder; for `fit` also a table")
-    words.add_argument("--law", metavar="LAW", help="default: the sweep's own")
+    words.add_argument("sweep", metavar="SWEEP|TABLE", help="a launched sweep, a .csv, .parquet or .jsonl, or a card")
+    words.add_argument("--law", metavar="LAW", help="default: the sweep's own, chinchilla for a table")
     words.add_argument("--convention", metavar="NAME", help="how N, D and C are counted; default: the sweep's own")
     words.add_argument("--bootstrap", type=_positive, default=1000, metavar="N", help="replicates (default: 1000)")
+    columns = "what a table calls its columns: params='Model Size',flops=FLOP,loss=loss"
+    words.add_argument("--columns", nargs="+", default=[], metavar="NAME=COLUMN", help=columns)
+    words.add_argument("--objective", metavar="NAME", help="huber (default), lad, log_squares or squares")
+    words.add_argument("--delta", type=float, metavar="X", help="width of Huber's function in log loss (default: 1e-3)")
+    words.add_argument("--weights", metavar="COLUMN", help="a weight for each row")
+    words.add_argument("--noise", metavar="COLUMN", help="each row's known standard deviation, in the target's units")
+    words.add_argument("--drop-highest-loss", type=_count, metavar="K", help="leave out the K rows of highest loss")
+    words.add_argument("--seed", type=_count, metavar="N", help="of the bootstrap (default: 0)")
     return words
+
+
+def _add_questions(words: argparse.ArgumentParser) -> None:
+    """What else a fit can be asked; the names are those of `_laws.QUESTIONS`."""
+    _add_budget(words)
+    words.add_argument("--holdout", action="store_true", help="score the rows that are held out")
+    words.add_argument("--conventions", action="store_true", help="the law under every counting convention")
+    words.add_argument("--profile", nargs="+", metavar="NAME", help="profile likelihood of parameters, or of `all`")
+    words.add_argument("--isoflop", action="store_true", help="compute-optimal allocation by approaches 1, 2 and 3")
+    words.add_argument("--bake-off", action="store_true", help="every law against hold-out splits of the rows")
+    words.add_argument("--card", metavar="FILE.json", help="write the fit card there")
+    words.add_argument("--out", metavar="DIR", help="write the report and its figures there")
+
+
+def _add_budget(words: argparse.ArgumentParser) -> None:
+    words.add_argument("--budget", type=float, nargs="+", metavar="FLOPS", help="the optimum for these, with intervals")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
 
 
 def _positive(text: str) -> int:

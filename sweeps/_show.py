@@ -6,7 +6,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -17,9 +17,6 @@ from rich.text import Text
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.sweep import Sweep
-
-if TYPE_CHECKING:
-    from analysis.fit import Fit
 
 console = Console(width=None if sys.stdout.isatty() else 110)
 STATE_STYLE = {"done": "green", "failed": "red", "pending": "yellow"}
@@ -163,22 +160,6 @@ def status(found: dict[str, Progress]) -> None:
             console.print(Text(f"  {run.run_id} failed: {reason}", "red"), soft_wrap=True)
         if progress.failed:
             console.print("  launch it again with --retry to try what failed once more", soft_wrap=True)
-
-
-def fit(known: Fit, convention: str) -> None:
-    from analysis.study import parameter_in_words
-
-    console.print(f"[bold]{known.law.name}[/bold]: {known.law.formula} ({known.law.source})", soft_wrap=True)
-    for name, (low, high) in known.intervals().items():
-        words = parameter_in_words(known, name, low, high)
-        console.print(f"  {name:>6} = {words}", soft_wrap=True, highlight=False)
-    left_out = "".join(f", {count} left out ({reason})" for reason, count in known.excluded.items() if count)
-    console.print(
-        f"{known.rows} rows on {known.clusters} trunks{left_out}; 90 % intervals from {len(known.draws)} bootstraps "
-        f"over trunks; counted as {convention}; {', '.join(known.status)}",
-        soft_wrap=True,
-        highlight=False,
-    )
 
 
 def progress_json(progress: Progress) -> dict[str, Any]:

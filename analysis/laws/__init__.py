@@ -4,7 +4,16 @@ from analysis.laws.broken import BROKEN
 from analysis.laws.coupled import COUPLED, GEMSTONES_COUPLED, KAPLAN
 from analysis.laws.downstream import ERROR, LOSS_TO_LOSS, SIGMOID
 from analysis.laws.law import Law
-from analysis.laws.powers import CHINCHILLA, CHINCHILLA_TIED, ENVELOPE, GADRE, GEMSTONES, KAPLAN_ALONE, POWERS, TRANSFERRED
+from analysis.laws.powers import (
+    CHINCHILLA,
+    CHINCHILLA_TIED,
+    ENVELOPE,
+    GADRE,
+    GEMSTONES,
+    KAPLAN_ALONE,
+    POWERS,
+    TRANSFERRED,
+)
 from analysis.laws.repeated import REPEATED
 from analysis.laws.shape import SHAPE, SHAPE_COUPLED
 

@@ -94,7 +94,7 @@ GEMSTONES_COUPLED = coupled_law(
 
 
 def _kaplan_joint() -> Law:
-    """((N_c/N)^(alpha_N/alpha_D) + D_c/D)^alpha_D: K (N^-r + exp(q) / D)^alpha_D, centred, with r = alpha_N / alpha_D."""
+    """K (N^-r + exp(q) / D)^alpha_D, centred, with r = alpha_N / alpha_D."""
 
     def terms(x: list[Jet], columns: Columns) -> list[Jet]:
         ratio, outer, balance = x

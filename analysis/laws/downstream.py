@@ -15,9 +15,7 @@ def _loss_terms(x: list[Jet], columns: Columns) -> list[Jet | float]:
 
 def _loss_rescaled(theta_rp: Array, centre: Centre, sign: int) -> Array:
     floor, scale, source_floor, kappa = theta_rp.T
-    return np.stack(
-        [floor, scale * centre["S"] ** (-sign * kappa), source_floor * centre["S"] ** sign, kappa], axis=1
-    )
+    return np.stack([floor, scale * centre["S"] ** (-sign * kappa), source_floor * centre["S"] ** sign, kappa], axis=1)
 
 
 LOSS_TO_LOSS = Law(

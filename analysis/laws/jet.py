@@ -5,7 +5,6 @@ Axes: r settings (starts, replicates), x exponents, n rows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ NONE: Array = np.empty(0)
 
 @dataclass(frozen=True)
 class Jet:
-    """A value [r, n] with its gradient [r, x, n] (order 1 and up) and Hessian [r, x, x, n] (order 2) in the exponents."""
+    """A value [r, n], its gradient [r, x, n] (order 1 and up) and Hessian [r, x, x, n] (order 2) in the exponents."""
 
     value_rn: Array
     first_rxn: Array = field(default_factory=lambda: NONE)
@@ -47,8 +46,8 @@ class Jet:
 
     def __mul__(self, other: "Number") -> "Jet":
         if not isinstance(other, Jet):
-            value, at = self.value_rn * other, np.asarray(other, np.float64)
-            return Jet(value, *(part * at if len(part) else NONE for part in (self.first_rxn, self.second_rxxn)), self.order)
+            parts = (part * np.asarray(other) if len(part) else NONE for part in (self.first_rxn, self.second_rxxn))
+            return Jet(self.value_rn * other, *parts, self.order)
         value = self.value_rn * other.value_rn
         if self.order == 0:
             return Jet(value)
@@ -71,7 +70,7 @@ class Jet:
         return -self + other
 
 
-Number = Union[Jet, Array, float]
+Number = Jet | Array | float
 
 
 def exponents_as_jets(exponents_rx: Array, order: int) -> list[Jet]:

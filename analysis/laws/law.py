@@ -144,9 +144,8 @@ def from_terms(terms: Terms) -> BasisFunction:
 
         def stacked(part: str, *axes: int) -> Array:
             full = (shape[0], *axes, shape[1])
-            return np.stack(
-                [np.broadcast_to(getattr(t, part), full) if isinstance(t, Jet) else np.zeros(full) for t in made], axis=1
-            )
+            parts = [getattr(term, part) if isinstance(term, Jet) else np.zeros(1) for term in made]
+            return np.stack([np.broadcast_to(values, full) for values in parts], axis=1)
 
         value = np.stack([np.broadcast_to(t.value_rn if isinstance(t, Jet) else t, shape) for t in made], axis=1)
         if not order:

@@ -7,7 +7,7 @@ from analysis.laws.jet import Array, Jet, exp, log, where
 from analysis.laws.law import Centre, Columns, Exponent, Law, from_terms
 
 # Each is worth as much as u (1 + R* (1 - exp(-R / R*))) fresh ones: u the unique ones, R the repeats of each beyond the
-# first. Unique parameters are those that are compute-optimal for the unique tokens: with one exponent, U (A/B)^(1/alpha).
+# first. Unique parameters are those that are compute-optimal for the unique tokens: U (A/B)^(1/alpha).
 
 
 def _worth(unique: Jet, total_n: Array, decay: Jet) -> Jet:

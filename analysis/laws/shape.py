@@ -79,9 +79,7 @@ def _coupled() -> Law:
             data = np.log(b) - beta * np.log(centre["D"])
         balance = np.subtract(data, price, out=np.zeros_like(price), where=a > 0)
         rho = _rho(np.log(rho), drift, centre, -1)
-        return np.stack(
-            [floor, np.exp(outer * price), alpha, beta, rho, drift, np.log(curve), outer, balance], axis=1
-        )
+        return np.stack([floor, np.exp(outer * price), alpha, beta, rho, drift, np.log(curve), outer, balance], axis=1)
 
     return Law(
         name="shape_coupled",

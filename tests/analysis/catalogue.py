@@ -69,6 +69,7 @@ TRUTHS: dict[str, dict[str, float]] = {
     "transferred_data": {"k": 50.0, "alpha": 0.30, "beta": 0.40},
 }
 VOCABULARY = 256
+BREAK_ENDS = {"N": (1e3, 1e8), "D": (2e4, 2e9), "C": (1e9, 1e16)}
 
 
 def truth(name: str) -> np.ndarray:
@@ -91,6 +92,8 @@ def design(name: str, dense: int = 1) -> pd.DataFrame:
             N=12 * table["depth"] * table["width"] ** 2 + VOCABULARY * table["width"],
             aspect=table["width"] / table["depth"],
         )
+    if name.startswith("broken"):
+        return pd.DataFrame({variable: np.geomspace(*ends, 90 * dense) for variable, ends in BREAK_ENDS.items()})
     if name == "repeated":
         axes = {"N": np.geomspace(1e4, 3e7, 6), "U": np.geomspace(2e5, 8e6, 4), "times": np.array([1, 3, 8, 20, 60])}
         table = grid(axes, dense)

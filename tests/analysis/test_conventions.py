@@ -35,7 +35,7 @@ def test_counts_are_the_parts_that_the_convention_names(name: str) -> None:
     assert all(counted[column].dtype == np.float64 for column in "NDC")
 
 
-@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("name", [name for name in CONVENTIONS if name != "given"])
 def test_a_missing_part_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(Refusal) as caught:
         add_counts(pd.DataFrame({"depth": [1]}), name)
@@ -55,6 +55,18 @@ def test_tokens_follow_from_parameters_and_flops() -> None:
 def test_flops_that_are_given_are_kept() -> None:
     table = pd.DataFrame({"params_given": [10.0], "tokens": [10.0], "flops_given": [999.0]})
     assert add_counts(table, "given")["C"][0] == 999
+
+
+def test_what_a_table_does_not_give_is_no_column() -> None:
+    assert set("NDC") & set(add_counts(pd.DataFrame({"flops_given": [1e20], "loss": [2.0]}), "given")) == {"C"}
+
+
+def test_what_laws_make_of_the_counts() -> None:
+    table = pd.DataFrame({"params_given": [1e6, 1e6], "tokens": [3e7, 3e7], "unique_tokens": [1e7, 9e7]})
+    counted = add_counts(table.assign(width=[64, 64], depth=[4, 2]), "given")
+    assert counted["M"].tolist() == [30, 30]
+    assert counted["U"].tolist() == [1e7, 3e7]
+    assert counted["aspect"].tolist() == [16, 32]
 
 
 def test_unknown_convention_names_the_nearest() -> None:

@@ -48,7 +48,7 @@ def parse(page: str) -> Balanced:
 
 @pytest.fixture(scope="module")
 def whole(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(planted, tmp_path_factory.mktemp("report"), bootstrap=40)
+    return write_report(Study(planted, bootstrap=40), tmp_path_factory.mktemp("report"))
 
 
 def test_the_page_needs_nothing_else(whole: Path) -> None:
@@ -130,7 +130,7 @@ def test_tables_stand_beside(whole: Path) -> None:
 )
 def test_too_little_data_gives_a_page_that_says_so(tmp_path: Path, options: dict, missing: str) -> None:
     root = write_planted(tmp_path / "few", held_out=False, **options)
-    page = write_report(root, tmp_path / "out", bootstrap=20).read_text()
+    page = write_report(Study(root, bootstrap=20), tmp_path / "out").read_text()
     parse(page)
     assert missing in page
     assert "no rung is held out" in page
@@ -179,7 +179,7 @@ def test_conventions_that_count_alike_share_a_fit_and_others_do_not(planted: Pat
 def test_text_of_the_sweep_is_escaped(tmp_path: Path) -> None:
     root = write_planted(tmp_path / "odd", shapes=(), held_out=False, failed=False)
     (root / "sweep.json").write_text((root / "sweep.json").read_text().replace("Does a", "<script>alert(1)</script>"))
-    assert "<script>" not in write_report(root, tmp_path / "out", bootstrap=20).read_text()
+    assert "<script>" not in write_report(Study(root, bootstrap=20), tmp_path / "out").read_text()
 
 
 def test_a_law_chosen_afterwards_is_called_so(tmp_path: Path) -> None:
@@ -190,6 +190,6 @@ def test_a_law_chosen_afterwards_is_called_so(tmp_path: Path) -> None:
 
 def test_no_sweep_is_refused_and_nothing_written(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"sweep\.json"):
-        write_report(tmp_path, tmp_path / "out")
+        write_report(Study(tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert read_runs(tmp_path) == []

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.table import SCHEMA, load, read, write
+from analysis.table import SCHEMA, load, write
 from harness.counts import counts
 from harness.record import read_runs
 from harness.refusal import Refusal
@@ -71,60 +71,6 @@ def test_mixed_data_are_refused(tmp_path: Path) -> None:
     done.write_text(done.read_text().replace("f00dfeed", "deadbeef"))
     with pytest.raises(Refusal, match=r"deadbeefdead.*one data set per corpus"):
         load(root)
-
-
-OWN = pd.DataFrame({"Model Size": [1e6, 2e6, 4e6], "Training FLOP": [6e15, 1.2e16, 4.8e16], "loss": [3.0, 2.8, 2.5]})
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_own_tables_of_every_kind_read_alike(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"own{suffix}"
-    writers = {
-        ".csv": lambda: OWN.to_csv(path, index=False),
-        ".jsonl": lambda: OWN.to_json(path, orient="records", lines=True),
-        ".parquet": lambda: OWN.to_parquet(path),
-    }
-    writers[suffix]()
-    table = read(path)
-    assert table["params_given"].tolist() == [1e6, 2e6, 4e6]
-    assert table["tokens"].tolist() == pytest.approx([1e9, 1e9, 2e9])
-    assert table["trunk_id"].nunique() == 3
-    assert not table["held_out"].any()
-    assert (table["phase"] == "decayed").all()
-
-
-def test_columns_are_renamed_on_request_and_never_doubled(tmp_path: Path) -> None:
-    path = tmp_path / "own.csv"
-    OWN.assign(final=[1.0, 2.0, 3.0], tokens=[1.0, 1.0, 1.0], seen=[5, 6, 7]).to_csv(path, index=False)
-    table = read(path, {"loss": "final", "tokens": "seen", "params_given": "Model Size"})
-    assert table["loss"].tolist() == [1.0, 2.0, 3.0]
-    assert table["tokens"].tolist() == [5, 6, 7]
-    assert table.columns.is_unique
-
-
-@pytest.mark.parametrize(
-    ("content", "columns", "words"),
-    [
-        ("a,loss\n1,2\n", {}, "no column for params_given"),
-        ("N,D,loss\n1,2,3\n", {"loss": "los"}, "did you mean 'loss'"),
-        ("N,D,loss\n1,2,much\n", {}, "row 0: loss='much' is not a number"),
-        ("N,D,loss,held_out\n1,2,3,perhaps\n", {}, "held_out='perhaps'"),
-        ("", {}, "cannot be read as csv"),
-    ],
-)
-def test_bad_tables_are_refused_in_one_line(tmp_path: Path, content: str, columns: dict[str, str], words: str) -> None:
-    (tmp_path / "own.csv").write_text(content)
-    with pytest.raises(Refusal, match=words) as refusal:
-        read(tmp_path / "own.csv", columns)
-    assert "\n" not in str(refusal.value)
-
-
-def test_unknown_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "own.xlsx").write_text("")
-    with pytest.raises(Refusal, match="is not a file"):
-        read(tmp_path / "none.csv")
-    with pytest.raises(Refusal, match=r"'\.xlsx'"):
-        read(tmp_path / "own.xlsx")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

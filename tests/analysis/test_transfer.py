@@ -66,7 +66,7 @@ def test_a_loss_to_loss_law_is_followed(results: dict[str, Transfer]) -> None:
 
 def test_slope_intervals_cover_the_planted_slope() -> None:
     hits = 0
-    for seed in range(40):
+    for seed in range(100):
         table = scored_world(seed, noise=0.02)[["N", "D", "C", "trunk_id", "corpus", "held_out", "phase"]]
         shared = 0.02 * np.random.default_rng(900 + seed).standard_normal(table["trunk_id"].nunique())
         own = scored_world(seed)["loss"]
@@ -74,7 +74,7 @@ def test_slope_intervals_cover_the_planted_slope() -> None:
         world = table.assign(**{"lm_speech/bpb": np.log(table["C"]), "lm_far/bpb": rising - 0.7 * own})
         low, high = transfer(world, bootstrap=100)["far"].line.slope_interval
         hits += low <= 0.2 <= high
-    assert hits >= 32
+    assert 80 <= hits <= 98  # at a true coverage of 0.88 fewer is a one in a hundred
 
 
 def test_a_line_has_an_interval_that_holds_it_and_few_trunks_have_none(results: dict[str, Transfer]) -> None:

@@ -1,0 +1,683 @@
+"""Compute-optimal N and D by the three approaches of arXiv 2203.15556, with an audit of every isoFLOP parabola.
+
+Axes: r replicates, n rows of the table, m rows of one budget, s sizes, b budgets (or bins of compute).
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from analysis.fit import BOUND_SHARE, WIDEST_RATIO, Fit, fit, plain
+from analysis.intervals import FEWEST_CLUSTERS, interval, new_trunk_residuals
+from analysis.laws import LAWS
+from analysis.laws.jet import Array
+from analysis.resample import draw_counts
+from analysis.selection import clusters_of, select, usable
+from analysis.wording import estimate, percent, power_of_ten
+from harness.refusal import Refusal, pick
+
+LEVEL = 0.90
+TOLERANCE = 0.10  # a budget's rows lie within this share of its middle; a gap in compute wider than it parts budgets
+SAME_SIZE = 0.02  # counts of one model differ by less than this share; sizes of a grid by more
+FEWEST_SIZES = 4  # three sizes carry a parabola, and nothing that could speak against it
+FEWEST_BESIDE = 2  # sizes on either side of a minimum: with one, that size alone decides where it lies
+FEWEST_POINTS = 3  # a line through two points has no residual to judge it by
+BIN = 10**0.25  # approach 1 takes the best row of every quarter of a decade of compute
+FURTHER = 10.0  # how far beyond the largest budget the bias is carried: one decade
+# That parabolas err without noise on wide and on off-centre grids is shown in arXiv 2603.22339. Both limits were
+# measured on noiseless grids of 5 to 15 sizes at 1e13 to 1e22 FLOPs: at a span of 20 the minimum of a centred grid is
+# off by at most 10 % where one of alpha and beta is three times the other, and by 2 % on Chinchilla's own laws; at a
+# span of 64 by 20 and 3 %. Off centre by up to 0.6 of the half-width adds at most 1 and 3 %, by 0.75 it adds 10 %.
+WIDEST_SPAN = 20.0
+OFF_CENTRE = 0.6
+
+NAMES = {1: "approach 1 (lower envelope)", 2: "approach 2 (isoFLOP parabolas)", 3: "approach 3 (fitted law)"}
+OVER = {1: "bins of compute", 2: "budgets", 3: "rows"}
+RULES = {
+    "few": "too few sizes",
+    "concave": "no minimum",
+    "edge": "minimum at the edge of the sizes",
+    "wide": "sizes too far apart",
+    "off_centre": "minimum off the grid's centre",
+}
+
+
+@dataclass(frozen=True)
+class Exponent:
+    """An exponent with its 90 % interval, and in `doubt` why it is not a finding (empty where it is)."""
+
+    value: float
+    low: float
+    high: float
+    doubt: str
+
+    def words(self) -> str:
+        if self.doubt:
+            return f"not identified: {self.doubt}"
+        value, ends = estimate(self.value, self.low, self.high)
+        return f"{value} ({ends})"
+
+    def to_json(self) -> dict[str, Any]:
+        numbers = {"value": plain(self.value), "interval": [plain(self.low), plain(self.high)]}
+        return numbers | {"not_identified": self.doubt}
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """N* = N_centre (C / C_centre)^a and D* = D_centre (C / C_centre)^b, as one approach finds them."""
+
+    approach: int
+    a: Exponent
+    b: Exponent
+    C_centre: float
+    N_centre: float
+    D_centre: float
+    points: int  # bins, budgets or rows that it rests on
+    clusters: int
+    draws_r2: Array = field(repr=False, compare=False)  # a and log N_centre of every replicate, NaN where it has none
+
+    def params_at(self, compute: Any) -> Array:
+        """N* at these FLOPs."""
+        return np.asarray(self.N_centre * (np.asarray(compute, np.float64) / self.C_centre) ** self.a.value)
+
+    def tokens_at(self, compute: Any) -> Array:
+        """D* at these FLOPs."""
+        return np.asarray(self.D_centre * (np.asarray(compute, np.float64) / self.C_centre) ** self.b.value)
+
+    def params_interval(self, compute: Any, level: float = LEVEL) -> tuple[Array, Array]:
+        """Interval of N* at these FLOPs; NaN without a bootstrap."""
+        budgets = np.atleast_1d(np.asarray(compute, np.float64))
+        logs = np.log(budgets / self.C_centre)
+        draws_r2 = self.draws_r2[np.isfinite(self.draws_r2).all(axis=1)]
+        low, high = interval(
+            draws_r2[:, 1:] + draws_r2[:, :1] * logs, np.log(self.params_at(budgets)), level, self.clusters
+        )
+        with np.errstate(over="ignore"):
+            return np.exp(low), np.exp(high)
+
+    def to_json(self) -> dict[str, Any]:
+        numbers = {name: plain(getattr(self, name)) for name in ("C_centre", "N_centre", "D_centre")}
+        return {"a": self.a.to_json(), "b": self.b.to_json(), "points": self.points} | numbers
+
+
+@dataclass(frozen=True)
+class Curve:
+    """log loss = c0 + c1 u + c2 u^2 with u = (log N - middle) / half, which runs from -1 to 1 over the sizes."""
+
+    middle: float
+    half: float
+    coefficients: tuple[float, float, float]
+
+    def at(self, params: Any) -> Array:
+        """Loss at N."""
+        c0, c1, c2 = self.coefficients
+        u = (np.log(np.asarray(params, np.float64)) - self.middle) / self.half
+        return np.asarray(np.exp(c0 + c1 * u + c2 * u * u))
+
+    @property
+    def centre(self) -> float:
+        """The vertex as a share of the half-width: 0 in the grid's middle, 1 at its edge; NaN where there is none."""
+        _, c1, c2 = self.coefficients
+        return -c1 / (2 * c2) if c2 > 0 else math.nan
+
+    @property
+    def vertex(self) -> float:
+        """log N of least loss; NaN where there is none."""
+        return self.middle + self.half * self.centre
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a parabola takes no part: a rule of `RULES`, its value and its limit, and both in words with the cure."""
+
+    rule: str
+    value: float
+    limit: float
+    words: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rule": self.rule, "value": plain(self.value), "limit": self.limit, "words": self.words}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One isoFLOP class: its rows, its parabola, the optimum, and whether it may take part."""
+
+    C: float  # geometric mean of its rows'
+    rows: pd.DataFrame = field(repr=False, compare=False)  # with N, D, C and loss
+    curve: Curve | None  # None with fewer than three sizes
+    N: float  # the optimum; NaN where there is none
+    N_low: float
+    N_high: float
+    D: float
+    loss: float
+    refused: Refused | None
+    bias: float = math.nan  # relative error of N that approach 3's law, without noise, shows on this very grid
+
+    def to_json(self) -> dict[str, Any]:
+        numbers = {name: plain(getattr(self, name)) for name in ("C", "N", "D", "loss", "bias")}
+        ends = {"N_interval": [plain(self.N_low), plain(self.N_high)], "rows": len(self.rows)}
+        return numbers | ends | {"refused": self.refused.to_json() if self.refused else None}
+
+
+@dataclass(frozen=True)
+class Bias:
+    """What approach 2 gets wrong on these grids without any noise, if approach 3's law is the truth."""
+
+    a: float  # its exponent less the law's
+    C: float  # a budget `FURTHER` beyond the largest
+    N: float  # relative error of N* carried there
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: plain(getattr(self, name)) for name in ("a", "C", "N")}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Approach 2's a less approach 3's, both fitted to the same resamples, and whether the interval contains nought."""
+
+    difference: float
+    low: float
+    high: float
+    agree: bool
+
+    def to_json(self) -> dict[str, Any]:
+        ends = [plain(self.low), plain(self.high)]
+        return {"difference": plain(self.difference), "interval": ends, "agree": self.agree}
+
+
+@dataclass(frozen=True)
+class IsoFlop:
+    """The three approaches side by side; what the data do not carry is the reason in its place."""
+
+    envelope: Allocation | str
+    parabolas: Allocation | str
+    parametric: Allocation | str
+    budgets: tuple[Budget, ...]  # by rising C; none where the table has no isoFLOP classes
+    loose: int  # rows that share their compute with no other size
+    bias: Bias | str
+    agreement: Agreement | str
+    fit: Fit | None = field(repr=False)  # approach 3's
+    law: str
+    rows: int
+    clusters: int
+    excluded: dict[str, int]
+    flops_per_parameter_token: float  # the table's median C / (N D)
+    bootstrap: int
+    seed: int
+
+    @property
+    def approaches(self) -> dict[int, Allocation | str]:
+        return {1: self.envelope, 2: self.parabolas, 3: self.parametric}
+
+    @property
+    def refused(self) -> tuple[Budget, ...]:
+        return tuple(budget for budget in self.budgets if budget.refused)
+
+    def words(self) -> list[str]:
+        """Sentences for a terminal or a report."""
+        sentences = [_approach_in_words(number, found) for number, found in self.approaches.items()]
+        if self.refused:
+            sentences.append(_refusals_in_words(self.budgets))
+        return [*sentences, *_bias_in_words(self.bias, self.budgets), _agreement_in_words(self.agreement)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; a number that is not finite becomes null, what is not to be had its reason."""
+
+        def told(found: Allocation | Bias | Agreement | str) -> dict[str, Any]:
+            return {"refused": found} if isinstance(found, str) else found.to_json()
+
+        named = ("law", "rows", "clusters", "loose", "flops_per_parameter_token", "bootstrap", "seed")
+        return {name: getattr(self, name) for name in named} | {
+            "excluded": dict(self.excluded),
+            "approaches": {str(number): told(found) for number, found in self.approaches.items()},
+            "budgets": [budget.to_json() for budget in self.budgets],
+            "bias": told(self.bias),
+            "agreement": told(self.agreement),
+        }
+
+
+def isoflop(
+    table: pd.DataFrame,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    law: str = "chinchilla",
+    phase: str | None = "decayed",
+) -> IsoFlop:
+    """The three approaches on a table with N, D, C and loss; refused where it carries none of them.
+
+    `trunk_id`, where there is one, is the bootstrap's cluster; held-out rows are left out.
+    """
+    pick(LAWS, law, "law")
+    rows, excluded = usable(table, ("N", "D", "C", "loss"), phase)
+    if rows.empty:
+        why = "; ".join(f"{count} left out: {reason}" for reason, count in excluded.items())
+        raise Refusal(f"no row has N, D, C and a loss: finish a rung first{' (' + why + ')' if why else ''}")
+    study = _Study(rows, law, bootstrap, seed, *_resamples(rows, law, bootstrap, seed))
+    with threadpool_limits(1, "blas"):
+        parametric, known = study.parametric()
+        envelope = study.envelope()
+        parabolas, budgets, loose = study.parabolas()
+    found = {1: envelope, 2: parabolas, 3: parametric}
+    if all(isinstance(one, str) for one in found.values()):
+        reasons = "; ".join(f"{NAMES[number]}: {reason}" for number, reason in found.items())
+        raise Refusal(f"{len(rows)} rows carry no compute-optimal size. {reasons}")
+    if known is not None:
+        budgets = tuple(replace(budget, bias=study.bias_of(budget, known)) for budget in budgets)
+    return IsoFlop(
+        envelope=envelope,
+        parabolas=parabolas,
+        parametric=parametric,
+        budgets=budgets,
+        loose=loose,
+        bias=study.bias(budgets, known),
+        agreement=_agreement(parabolas, parametric),
+        fit=known,
+        law=law,
+        rows=len(rows),
+        clusters=study.clusters,
+        excluded=excluded,
+        flops_per_parameter_token=study.factor,
+        bootstrap=len(study.counts_rn),
+        seed=seed,
+    )
+
+
+def _resamples(rows: pd.DataFrame, law: str, bootstrap: int, seed: int) -> tuple[np.ndarray, Array]:
+    """The trunk of each row, and how often the row stands in each resample, [r, n], as the law's own fit draws them."""
+    cluster_n = clusters_of(rows)
+    clusters = int(cluster_n.max()) + 1
+    if clusters < FEWEST_CLUSTERS:
+        return cluster_n, np.empty((0, len(rows)))
+    try:
+        stratum_c = select(LAWS[law], rows, None, True).stratum_c
+    except Refusal:  # the law cannot be fitted, and approach 3 says why
+        stratum_c = np.zeros(clusters, int)
+    counts_rg, group_c = draw_counts(stratum_c, bootstrap, seed)
+    return cluster_n, counts_rg[:, group_c[cluster_n]]
+
+
+def groups(rows: pd.DataFrame) -> list[np.ndarray]:
+    """Positions of the rows of every isoFLOP class, by rising C; a row alone at its compute is a class of its own.
+
+    Classes are cut at the widest gaps of log C until each lies within `TOLERANCE` of its middle and no gap in it is
+    wider; refused where no class has the sizes for a parabola.
+    """
+    log_C_n = np.log(rows["C"].to_numpy(np.float64))
+    widest_gap, widest_class = math.log1p(TOLERANCE), 2 * math.log1p(TOLERANCE)
+    waiting, found = [np.argsort(log_C_n, kind="stable")], []
+    while waiting:
+        rising = waiting.pop()
+        gaps = np.diff(log_C_n[rising])
+        if len(gaps) and (gaps.max() > widest_gap or gaps.sum() > widest_class):
+            cut = int(gaps.argmax()) + 1
+            waiting += [rising[cut:], rising[:cut]]
+        else:
+            found.append(np.sort(rising))
+    log_N_n = np.log(rows["N"].to_numpy(np.float64))
+    most = max(len(_sizes(log_N_n[members])[0]) for members in found)
+    if most < FEWEST_SIZES:
+        raise Refusal(
+            f"no isoFLOP classes: at most {most} sizes share a compute within {100 * TOLERANCE:.0f} %, and a parabola "
+            f"needs {FEWEST_SIZES}; train {FEWEST_SIZES} or more sizes at each of {FEWEST_POINTS} budgets"
+        )
+    return found
+
+
+def _sizes(log_N_m: Array) -> tuple[Array, np.ndarray]:
+    """The distinct sizes in logarithms, rising, and the size of every row; counts of one model are one size."""
+    order = np.argsort(log_N_m, kind="stable")
+    size_m = np.empty(len(log_N_m), int)
+    size_m[order] = np.cumsum(np.diff(log_N_m[order], prepend=log_N_m[order[0]]) > SAME_SIZE)
+    return np.bincount(size_m, log_N_m) / np.bincount(size_m), size_m
+
+
+def _design(log_N_m: Array) -> tuple[float, float, Array]:
+    """Middle and half-width of the sizes, and the powers 0 to 2 of u, [m, 3]."""
+    middle, half = (log_N_m.max() + log_N_m.min()) / 2, np.ptp(log_N_m) / 2
+    return float(middle), float(half), ((log_N_m - middle) / half)[:, None] ** np.arange(3)
+
+
+def parabola(params: Any, loss: Any) -> Curve | None:
+    """The least-squares parabola of log loss in log N; None with too few sizes.
+
+    In log loss, whose minimum is the loss's own and whose fourth derivative, which off-centre grids feel, is smaller.
+    """
+    log_N_m, log_loss_m = (np.log(np.asarray(values, np.float64)) for values in (params, loss))
+    if len(_sizes(log_N_m)[0]) < FEWEST_SIZES:
+        return None
+    middle, half, powers_m3 = _design(log_N_m)
+    c0, c1, c2 = (float(c) for c in np.linalg.lstsq(powers_m3, log_loss_m)[0])
+    return Curve(middle, half, (c0, c1, c2))
+
+
+def _resampled(curve: Curve, params: Any, loss: Any, cluster_m: np.ndarray, counts_rm: Array) -> Array:
+    """log N of least loss in every resample, NaN where the parabola has no minimum.
+
+    A row drawn k times moves the parabola as k - 1 times its residual would, which is taken as it would show outside
+    the fit. Weighting the few rows of a budget by k instead loses sizes: at 5 to 9 sizes those intervals came out 1.8
+    to 3 times as wide as the spread over planted worlds, these as wide as it.
+    """
+    log_N_m, log_loss_m = (np.log(np.asarray(values, np.float64)) for values in (params, loss))
+    _, _, powers_m3 = _design(log_N_m)
+    residual_m = log_loss_m - powers_m3 @ np.array(curve.coefficients)
+    outside_m = new_trunk_residuals(powers_m3, residual_m, np.unique(cluster_m, return_inverse=True)[1])
+    moved_r3 = np.array(curve.coefficients) + ((counts_rm - 1) * outside_m) @ np.linalg.pinv(powers_m3).T
+    _, c1_r, c2_r = moved_r3.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(c2_r > 0, curve.middle - curve.half * c1_r / (2 * c2_r), np.nan)
+
+
+def audit(params: Any, curve: Curve | None) -> Refused | None:
+    """The first rule that the parabola through these sizes breaks; None where it may take part."""
+    sizes, _ = _sizes(np.log(np.asarray(params, np.float64)))
+    if curve is None or len(sizes) < FEWEST_SIZES:
+        words = f"{len(sizes)} sizes, and a parabola needs {FEWEST_SIZES}: train more sizes at this budget"
+        return Refused("few", len(sizes), FEWEST_SIZES, words)
+    centre = curve.centre
+    if math.isnan(centre):
+        words = "the parabola does not open upwards, so it has no minimum: add sizes further out, or more seeds"
+        return Refused("concave", curve.coefficients[2], 0.0, words)
+    beside = {"smaller": int((sizes < curve.vertex).sum()), "larger": int((sizes > curve.vertex).sum())}
+    side = min(beside, key=lambda name: beside[name])
+    if beside[side] < FEWEST_BESIDE:
+        fewest = beside[side]
+        words = (
+            f"{fewest or 'no'} {side} size{'' if fewest == 1 else 's'} than its minimum, and {FEWEST_BESIDE} are needed"
+        )
+        return Refused("edge", fewest, FEWEST_BESIDE, f"{words}: train {side} ones at this budget")
+    span = math.exp(2 * curve.half)
+    if span > WIDEST_SPAN:
+        words = f"the sizes span a factor {span:.3g}, and beyond {WIDEST_SPAN:g} a parabola's minimum is biased"
+        cure = f"keep those within a factor {WIDEST_SPAN**0.5:.2g} of the minimum"
+        return Refused("wide", span, WIDEST_SPAN, f"{words}: {cure}")
+    if abs(centre) > OFF_CENTRE:
+        side = "larger" if centre > 0 else "smaller"
+        words = (
+            f"the minimum lies {abs(centre):.2f} of the half-width from the sizes' middle, and {OFF_CENTRE} is the most"
+        )
+        return Refused("off_centre", abs(centre), OFF_CENTRE, f"{words}: train {side} sizes or leave out the furthest")
+    return None
+
+
+@dataclass(frozen=True)
+class _Study:
+    """The rows and their resamples, which every approach shares."""
+
+    rows: pd.DataFrame
+    law: str
+    bootstrap: int
+    seed: int
+    cluster_n: np.ndarray
+    counts_rn: Array
+
+    @property
+    def clusters(self) -> int:
+        return int(self.cluster_n.max()) + 1
+
+    @property
+    def factor(self) -> float:
+        """FLOPs a parameter and token, as the table counts them."""
+        return float((self.rows["C"] / (self.rows["N"] * self.rows["D"])).median())
+
+    @property
+    def log_C_centre(self) -> float:
+        return float(np.log(self.rows["C"].to_numpy(np.float64)).mean())
+
+    @property
+    def with_all_n(self) -> Array:
+        """The table itself as the first of its resamples, [1 + r, n]."""
+        return np.concatenate([np.ones((1, len(self.rows))), self.counts_rn])
+
+    def logs(self, name: str) -> Array:
+        return np.asarray(np.log(self.rows[name].to_numpy(np.float64)))
+
+    def envelope(self) -> Allocation | str:
+        """Approach 1: power laws through the best row of every bin of compute that no cheaper bin beats.
+
+        A best row jumps from row to row between resamples, so that its interval is a rough one.
+        """
+        log_C_n, log_N_n, log_D_n = (self.logs(name) for name in ("C", "N", "D"))
+        loss_n = self.rows["loss"].to_numpy(np.float64)
+        bins, inner = _bins(log_C_n), []
+        for members in bins:
+            best = log_N_n[members[loss_n[members].argmin()]]
+            if (log_N_n[members] < best - SAME_SIZE).any() and (log_N_n[members] > best + SAME_SIZE).any():
+                inner.append(members)
+        counts_rn = self.with_all_n
+        best_rb = np.zeros((len(counts_rn), len(inner)), int)
+        loss_rb = np.empty(best_rb.shape)
+        for b, members in enumerate(inner):
+            rising = members[np.argsort(loss_n[members], kind="stable")]
+            there_rm = counts_rn[:, rising] > 0
+            best_rb[:, b] = rising[there_rm.argmax(axis=1)]
+            loss_rb[:, b] = np.where(there_rm.any(axis=1), loss_n[best_rb[:, b]], np.inf)
+        cheaper_rb = np.minimum.accumulate(np.pad(loss_rb, ((0, 0), (1, 0)), constant_values=np.inf), axis=1)[:, :-1]
+        on_rb = loss_rb < cheaper_rb
+        if on_rb[0].sum() < FEWEST_POINTS:
+            return (
+                f"{on_rb[0].sum()} of {len(bins)} bins of compute have their best row between smaller and larger sizes "
+                f"and below all cheaper ones, and a power law needs {FEWEST_POINTS}: train more sizes at each compute"
+            )
+        log_C_rb, log_N_rb, log_D_rb = (np.where(on_rb, logs[best_rb], np.nan) for logs in (log_C_n, log_N_n, log_D_n))
+        lines = [_lines(log_C_rb, logs_rb, self.log_C_centre) for logs_rb in (log_N_rb, log_D_rb)]
+        return self.allocation(1, *lines[0], *lines[1], int(on_rb[0].sum()))
+
+    def parabolas(self) -> tuple[Allocation | str, tuple[Budget, ...], int]:
+        """Approach 2: a power law through the minima of the parabolas that pass the audit, all budgets, loose rows."""
+        try:
+            classes = groups(self.rows)
+        except Refusal as refusal:
+            return str(refusal), (), len(self.rows)
+        drawn = [self.budget(members) for members in classes if len(_sizes(self.logs("N")[members])[0]) > 1]
+        budgets = tuple(budget for budget, _ in drawn)
+        loose = len(self.rows) - sum(len(budget.rows) for budget in budgets)
+        taken = [b for b, budget in enumerate(budgets) if budget.refused is None]
+        if len(taken) < FEWEST_POINTS:
+            reason = (
+                f"{len(taken)} of {len(budgets)} budgets have a usable minimum, and a power law needs {FEWEST_POINTS}: "
+                f"train sizes on both sides of the minimum at {FEWEST_POINTS} budgets"
+            )
+            return reason, budgets, loose
+        log_C_b = np.log([budgets[b].C for b in taken])
+        log_N_rb = np.stack([drawn[b][1] for b in taken], axis=1)
+        a_r, log_N_r = _lines(log_C_b, log_N_rb, self.log_C_centre)
+        log_D_r = self.log_C_centre - math.log(self.factor) - log_N_r
+        return self.allocation(2, a_r, log_N_r, 1 - a_r, log_D_r, len(taken)), budgets, loose
+
+    def budget(self, members: np.ndarray) -> tuple[Budget, Array]:
+        """A budget and the log of its best N, in the table and in every resample."""
+        rows = self.rows.iloc[members]
+        curve = parabola(rows["N"], rows["loss"])
+        vertex_r = np.full(1 + len(self.counts_rn), np.nan)
+        if curve is not None:
+            vertex_r[0] = curve.vertex
+            counts_rm = self.counts_rn[:, members]
+            vertex_r[1:] = _resampled(curve, rows["N"], rows["loss"], self.cluster_n[members], counts_rm)
+        draws = vertex_r[1:][np.isfinite(vertex_r[1:])]
+        ends = interval(draws, np.asarray(vertex_r[0]), LEVEL, self.clusters)
+        with np.errstate(over="ignore"):
+            best, low, high = (float(np.exp(log)) for log in (vertex_r[0], *ends))
+        budget_C = float(np.exp(self.logs("C")[members].mean()))
+        found = Budget(
+            C=budget_C,
+            rows=rows,
+            curve=curve,
+            N=best,
+            N_low=low,
+            N_high=high,
+            D=budget_C / (self.factor * best),
+            loss=float(curve.at(best)) if curve and math.isfinite(best) else math.nan,
+            refused=audit(rows["N"], curve),
+        )
+        return found, vertex_r
+
+    def parametric(self) -> tuple[Allocation | str, Fit | None]:
+        """Approach 3: the law's own optimum, of slope a = beta / (alpha + beta) in logarithms."""
+        cheapest = LAWS[self.law].cheapest
+        if cheapest is None:
+            able = ", ".join(sorted(name for name, law in LAWS.items() if law.cheapest is not None))
+            return f"law {self.law!r} has no N and D to choose between; those that have: {able}", None
+        try:
+            known = fit(self.law, self.rows, bootstrap=self.bootstrap, seed=self.seed, phase=None, held_out=True)
+        except Refusal as refusal:
+            return str(refusal), None
+        if not known.converged:
+            return "the fit did not converge: " + ", ".join(known.status), None
+        log_C = self.log_C_centre + np.array([0.0, 1.0])
+        theta_rp = np.concatenate([known.theta[None], known.draws])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            log_N_rc = np.log(cheapest(theta_rp, np.exp(log_C) / self.factor))
+            a_r = log_N_rc[:, 1] - log_N_rc[:, 0]
+        if not math.isfinite(a_r[0]):
+            return "the fitted law has no best size: one of its terms is nought; train more sizes and budgets", None
+        log_D_r = self.log_C_centre - math.log(self.factor) - log_N_rc[:, 0]
+        found = self.allocation(3, a_r, log_N_rc[:, 0], 1 - a_r, log_D_r, len(self.rows))
+        share = max(known.bound_share[exponent.name] for exponent in known.law.exponents if exponent.judged)
+        if share >= BOUND_SHARE:
+            doubt = f"{100 * share:.0f} % of the resamples end at a bound of the search"
+            found = replace(found, a=replace(found.a, doubt=doubt), b=replace(found.b, doubt=doubt))
+        return found, known
+
+    def allocation(
+        self, approach: int, a_r: Array, log_N_r: Array, b_r: Array, log_D_r: Array, points: int
+    ) -> Allocation:
+        """From exponents and logarithms at the centre, of the table first and then of every resample."""
+        return Allocation(
+            approach=approach,
+            a=self.exponent(a_r),
+            b=self.exponent(b_r),
+            C_centre=math.exp(self.log_C_centre),
+            N_centre=math.exp(log_N_r[0]),
+            D_centre=math.exp(log_D_r[0]),
+            points=points,
+            clusters=self.clusters,
+            draws_r2=np.stack([a_r[1:], log_N_r[1:]], axis=1),
+        )
+
+    def exponent(self, value_r: Array) -> Exponent:
+        draws = value_r[1:][np.isfinite(value_r[1:])]
+        value = float(value_r[0])
+        low, high = (float(end) for end in interval(draws, np.asarray(value), LEVEL, self.clusters))
+        doubt = ""
+        if self.clusters < FEWEST_CLUSTERS:
+            doubt = f"{self.clusters} trunks are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
+        elif math.isnan(low):
+            doubt = "no bootstrap: nothing says how sure it is"
+        elif low <= 0 or high > WIDEST_RATIO * low:
+            doubt = f"its {100 * LEVEL:.0f} % interval spans more than a factor {WIDEST_RATIO:g}"
+        return Exponent(value, low, high, doubt)
+
+    def bias_of(self, budget: Budget, known: Fit) -> float:
+        """Relative error of the parabola's N on the budget's own grid under the fitted law, without noise."""
+        ideal, true = _noiseless(budget, known)
+        return math.expm1(ideal - true)
+
+    def bias(self, budgets: tuple[Budget, ...], known: Fit | None) -> Bias | str:
+        """The power law through noiseless parabolas against the one through the law's true optima."""
+        taken = [budget for budget in budgets if budget.refused is None]
+        if known is None:
+            return "without approach 3's law there is no truth to hold approach 2 against"
+        if len(taken) < FEWEST_POINTS:
+            return "approach 2 has no power law whose bias could be told"
+        log_C_b = np.log([budget.C for budget in taken])
+        furthest = float(np.log(FURTHER) + np.log([budget.C for budget in budgets]).max())
+        log_N_2b = np.array([_noiseless(budget, known) for budget in taken]).T
+        slope_2, there_2 = _lines(log_C_b, log_N_2b, furthest)
+        return Bias(float(slope_2[0] - slope_2[1]), math.exp(furthest), math.expm1(float(there_2[0] - there_2[1])))
+
+
+def _noiseless(budget: Budget, known: Fit) -> tuple[float, float]:
+    """log N of least loss as a parabola finds it on the budget's grid under the law, and the law's own."""
+    cheapest = known.law.cheapest
+    assert cheapest is not None  # approach 3 keeps no fit without it
+    curve = parabola(budget.rows["N"], known.predict(budget.rows))
+    product = float(np.exp(np.log(budget.rows["N"] * budget.rows["D"]).mean()))
+    true = math.log(float(cheapest(known.theta[None], np.array([product]))[0, 0]))
+    return curve.vertex if curve else math.nan, true
+
+
+def _bins(log_C_n: Array) -> list[np.ndarray]:
+    """Rows by rising compute in bins of a factor `BIN`, each of which begins at a row, so that no budget is cut."""
+    order = np.argsort(log_C_n, kind="stable")
+    bins, start = [], 0
+    while start < len(order):
+        end = int(np.searchsorted(log_C_n[order], log_C_n[order[start]] + math.log(BIN) - 1e-9))
+        bins.append(order[start:end])
+        start = end
+    return bins
+
+
+def _lines(x_rb: Array, y_rb: Array, centre: float) -> tuple[Array, Array]:
+    """Slope of y in x by least squares over the finite y of every replicate, and y at the centre; NaN below two."""
+    weight_rb = np.isfinite(y_rb).astype(np.float64)
+    x_rb, y_rb = (np.where(weight_rb > 0, values, 0.0) for values in (x_rb, y_rb))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        count_r = weight_rb.sum(axis=1)
+        x_mean_r, y_mean_r = x_rb.sum(axis=1) / count_r, y_rb.sum(axis=1) / count_r
+        off_rb = weight_rb * (x_rb - x_mean_r[:, None])
+        slope_r = (off_rb * y_rb).sum(axis=1) / (off_rb**2).sum(axis=1)
+        slope_r = np.where(count_r > 1, slope_r, np.nan)
+    return np.asarray(slope_r), np.asarray(y_mean_r + slope_r * (centre - x_mean_r))
+
+
+def _agreement(parabolas: Allocation | str, parametric: Allocation | str) -> Agreement | str:
+    """The difference of the exponents, resample by resample."""
+    lead = "whether approaches 2 and 3 agree cannot be told"
+    for number, found in {2: parabolas, 3: parametric}.items():
+        if isinstance(found, str):
+            return f"{lead}: there is no approach {number}"
+        if found.a.doubt:
+            return f"{lead}: the exponent of approach {number} is not identified"
+    assert not isinstance(parabolas, str)
+    assert not isinstance(parametric, str)
+    difference = parabolas.a.value - parametric.a.value
+    draws = parabolas.draws_r2[:, 0] - parametric.draws_r2[:, 0]
+    draws = draws[np.isfinite(draws)]
+    low, high = (float(end) for end in interval(draws, np.asarray(difference), LEVEL, parabolas.clusters))
+    return Agreement(difference, low, high, low <= 0 <= high)
+
+
+def _approach_in_words(number: int, found: Allocation | str) -> str:
+    if isinstance(found, str):
+        return f"{NAMES[number]}: none, since {found}."
+    lead = f"{NAMES[number]}, {found.points} {OVER[number]}"
+    if found.a.doubt and found.a.doubt == found.b.doubt:
+        return f"{lead}: a and b are not identified: {found.a.doubt}."
+    a, b = (f"{'is' if e.doubt else '='} {e.words()}" for e in (found.a, found.b))
+    return f"{lead}: N* ~ C^a with a {a}, D* ~ C^b with b {b}."
+
+
+def _refusals_in_words(budgets: tuple[Budget, ...]) -> str:
+    """How many parabolas take no part, by rule, and of every rule its dearest budget."""
+    refused = {budget.C: budget.refused for budget in budgets if budget.refused}
+    counts = Counter(reason.rule for reason in refused.values())
+    by_rule = ", ".join(f"{counts[rule]} with {words}" for rule, words in RULES.items() if counts[rule])
+    dearest = {reason.rule: f"At {power_of_ten(C)} FLOPs: {reason.words}." for C, reason in refused.items()}
+    if len(dearest) > 1:
+        dearest.pop("few", None)
+    return " ".join([f"{len(refused)} of {len(budgets)} budgets take no part, {by_rule}.", *dearest.values()])
+
+
+def _bias_in_words(bias: Bias | str, budgets: tuple[Budget, ...]) -> list[str]:
+    if isinstance(bias, str):
+        return []
+    shares = [budget.bias for budget in budgets if budget.refused is None]
+    ends = dict.fromkeys(percent(end) for end in (min(shares), max(shares)))
+    return [
+        f"Expected bias of approach 2 on these sizes, were approach 3's law true and without noise: N* by "
+        f"{' to '.join(ends)} at the budgets and {percent(bias.N)} carried to {power_of_ten(bias.C)} FLOPs, "
+        f"a by {bias.a:+.3f}."
+    ]
+
+
+def _agreement_in_words(agreement: Agreement | str) -> str:
+    if isinstance(agreement, str):
+        return f"{agreement[0].upper()}{agreement[1:]}."
+    value, ends = estimate(agreement.difference, agreement.low, agreement.high)
+    return f"Approaches 2 and 3 {'agree' if agreement.agree else 'disagree'}: their a differ by {value} ({ends})."
