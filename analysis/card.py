@@ -109,7 +109,9 @@ def read_card(path: Path) -> Card:
             options=Options(**facts["options"]),
             parameters={name: float("nan") if v is None else float(v) for name, v in facts["parameters"].items()},
             objective=facts["objective"],
-            certificate=Certificate(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts["certificate"].items()}),
+            certificate=Certificate(
+                **{k: tuple(v) if isinstance(v, list) else v for k, v in facts["certificate"].items()}
+            ),
             rows=facts["rows"],
             clusters=facts["clusters"],
             excluded=facts["excluded"],

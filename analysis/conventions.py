@@ -100,7 +100,9 @@ def add_counts(table: pd.DataFrame, convention: str = "chinchilla") -> pd.DataFr
     M = D / N, aspect = width / depth and U = min(unique tokens, D), where the table has what they are made of.
     """
     n, d, c = pick(CONVENTIONS, convention, "counting convention").count(table)
-    counted = {name: values for name, values in (("N", n), ("D", d), ("C", c)) if not len(values) or not np.isnan(values).all()}
+    counted = {
+        name: values for name, values in (("N", n), ("D", d), ("C", c)) if not len(values) or not np.isnan(values).all()
+    }
     with np.errstate(divide="ignore", invalid="ignore"):
         if {"N", "D"} <= counted.keys():
             counted["M"] = d / n

@@ -268,14 +268,14 @@ def isoflop(
         reasons = "; ".join(f"{NAMES[number]}: {reason}" for number, reason in found.items())
         raise Refusal(f"{len(rows)} rows carry no compute-optimal size. {reasons}")
     if known is not None:
-        budgets = tuple(replace(budget, bias=study.bias_of(budget, known)) for budget in budgets)
+        budgets = tuple(replace(budget, bias=_bias_of(budget, known)) for budget in budgets)
     return IsoFlop(
         envelope=envelope,
         parabolas=parabolas,
         parametric=parametric,
         budgets=budgets,
         loose=loose,
-        bias=study.bias(budgets, known),
+        bias=_bias(budgets, known),
         agreement=_agreement(parabolas, parametric),
         fit=known,
         law=law,
@@ -283,42 +283,44 @@ def isoflop(
         clusters=study.clusters,
         excluded=excluded,
         flops_per_parameter_token=study.factor,
-        bootstrap=len(study.counts_rn),
+        bootstrap=len(study.counts_rg) - 1,
         seed=seed,
     )
 
 
-def _resamples(rows: pd.DataFrame, law: str, bootstrap: int, seed: int) -> tuple[np.ndarray, Array]:
-    """The trunk of each row, and how often the row stands in each resample, [r, n], as the law's own fit draws them."""
+def _resamples(rows: pd.DataFrame, law: str, bootstrap: int, seed: int) -> tuple[np.ndarray, np.ndarray, Array]:
+    """The trunk and the group of every row, and how often each group stands in each resample, [1 + r, g].
+
+    The first of them is the table itself, the others are those of the law's own fit.
+    """
     cluster_n = clusters_of(rows)
     clusters = int(cluster_n.max()) + 1
-    if clusters < FEWEST_CLUSTERS:
-        return cluster_n, np.empty((0, len(rows)))
     try:
         stratum_c = select(LAWS[law], rows, None, True).stratum_c
     except Refusal:  # the law cannot be fitted, and approach 3 says why
         stratum_c = np.zeros(clusters, int)
-    counts_rg, group_c = draw_counts(stratum_c, bootstrap, seed)
-    return cluster_n, counts_rg[:, group_c[cluster_n]]
+    counts_rg, group_c = draw_counts(stratum_c, bootstrap if clusters >= FEWEST_CLUSTERS else 0, seed)
+    return cluster_n, group_c[cluster_n], np.concatenate([np.ones((1, counts_rg.shape[1])), counts_rg])
 
 
 def groups(rows: pd.DataFrame) -> list[np.ndarray]:
     """Positions of the rows of every isoFLOP class, by rising C; a row alone at its compute is a class of its own.
 
-    Classes are cut at the widest gaps of log C until each lies within `TOLERANCE` of its middle and no gap in it is
-    wider; refused where no class has the sizes for a parabola.
+    They are cut at every gap of C wider than `TOLERANCE`, and at the widest others until each lies within `TOLERANCE` of
+    its middle; refused where no class has the sizes for a parabola.
     """
     log_C_n = np.log(rows["C"].to_numpy(np.float64))
-    widest_gap, widest_class = math.log1p(TOLERANCE), 2 * math.log1p(TOLERANCE)
-    waiting, found = [np.argsort(log_C_n, kind="stable")], []
+    rising = np.argsort(log_C_n, kind="stable")
+    waiting = np.split(rising, np.flatnonzero(np.diff(log_C_n[rising]) > math.log1p(TOLERANCE)) + 1)[::-1]
+    found = []
     while waiting:
-        rising = waiting.pop()
-        gaps = np.diff(log_C_n[rising])
-        if len(gaps) and (gaps.max() > widest_gap or gaps.sum() > widest_class):
+        members = waiting.pop()
+        gaps = np.diff(log_C_n[members])
+        if gaps.sum() > 2 * math.log1p(TOLERANCE):
             cut = int(gaps.argmax()) + 1
-            waiting += [rising[cut:], rising[:cut]]
+            waiting += [members[cut:], members[:cut]]
         else:
-            found.append(np.sort(rising))
+            found.append(np.sort(members))
     log_N_n = np.log(rows["N"].to_numpy(np.float64))
     most = max(len(_sizes(log_N_n[members])[0]) for members in found)
     if most < FEWEST_SIZES:
@@ -414,7 +416,8 @@ class _Study:
     bootstrap: int
     seed: int
     cluster_n: np.ndarray
-    counts_rn: Array
+    group_n: np.ndarray
+    counts_rg: Array  # the first row is the table itself
 
     @property
     def clusters(self) -> int:
@@ -429,10 +432,9 @@ class _Study:
     def log_C_centre(self) -> float:
         return float(np.log(self.rows["C"].to_numpy(np.float64)).mean())
 
-    @property
-    def with_all_n(self) -> Array:
-        """The table itself as the first of its resamples, [1 + r, n]."""
-        return np.concatenate([np.ones((1, len(self.rows))), self.counts_rn])
+    def counts(self, members: np.ndarray) -> Array:
+        """How often these rows stand in the table and in every resample, [1 + r, m]."""
+        return self.counts_rg[:, self.group_n[members]]
 
     def logs(self, name: str) -> Array:
         return np.asarray(np.log(self.rows[name].to_numpy(np.float64)))
@@ -449,12 +451,11 @@ class _Study:
             best = log_N_n[members[loss_n[members].argmin()]]
             if (log_N_n[members] < best - SAME_SIZE).any() and (log_N_n[members] > best + SAME_SIZE).any():
                 inner.append(members)
-        counts_rn = self.with_all_n
-        best_rb = np.zeros((len(counts_rn), len(inner)), int)
+        best_rb = np.zeros((len(self.counts_rg), len(inner)), int)
         loss_rb = np.empty(best_rb.shape)
         for b, members in enumerate(inner):
             rising = members[np.argsort(loss_n[members], kind="stable")]
-            there_rm = counts_rn[:, rising] > 0
+            there_rm = self.counts(rising) > 0
             best_rb[:, b] = rising[there_rm.argmax(axis=1)]
             loss_rb[:, b] = np.where(there_rm.any(axis=1), loss_n[best_rb[:, b]], np.inf)
         cheaper_rb = np.minimum.accumulate(np.pad(loss_rb, ((0, 0), (1, 0)), constant_values=np.inf), axis=1)[:, :-1]
@@ -494,15 +495,13 @@ class _Study:
         """A budget and the log of its best N, in the table and in every resample."""
         rows = self.rows.iloc[members]
         curve = parabola(rows["N"], rows["loss"])
-        vertex_r = np.full(1 + len(self.counts_rn), np.nan)
+        vertex_r = np.full(len(self.counts_rg), np.nan)
         if curve is not None:
-            vertex_r[0] = curve.vertex
-            counts_rm = self.counts_rn[:, members]
-            vertex_r[1:] = _resampled(curve, rows["N"], rows["loss"], self.cluster_n[members], counts_rm)
+            clusters_m, counts_rm = self.cluster_n[members], self.counts(members)
+            vertex_r = _resampled(curve, rows["N"], rows["loss"], clusters_m, counts_rm)
         draws = vertex_r[1:][np.isfinite(vertex_r[1:])]
         ends = interval(draws, np.asarray(vertex_r[0]), LEVEL, self.clusters)
-        with np.errstate(over="ignore"):
-            best, low, high = (float(np.exp(log)) for log in (vertex_r[0], *ends))
+        best, low, high = (_exp(float(log)) for log in (vertex_r[0], *ends))
         budget_C = float(np.exp(self.logs("C")[members].mean()))
         found = Budget(
             C=budget_C,
@@ -570,26 +569,28 @@ class _Study:
         elif math.isnan(low):
             doubt = "no bootstrap: nothing says how sure it is"
         elif low <= 0 or high > WIDEST_RATIO * low:
-            doubt = f"its {100 * LEVEL:.0f} % interval spans more than a factor {WIDEST_RATIO:g}"
+            doubt = f"the {100 * LEVEL:.0f} % interval spans more than a factor {WIDEST_RATIO:g}"
         return Exponent(value, low, high, doubt)
 
-    def bias_of(self, budget: Budget, known: Fit) -> float:
-        """Relative error of the parabola's N on the budget's own grid under the fitted law, without noise."""
-        ideal, true = _noiseless(budget, known)
-        return math.expm1(ideal - true)
 
-    def bias(self, budgets: tuple[Budget, ...], known: Fit | None) -> Bias | str:
-        """The power law through noiseless parabolas against the one through the law's true optima."""
-        taken = [budget for budget in budgets if budget.refused is None]
-        if known is None:
-            return "without approach 3's law there is no truth to hold approach 2 against"
-        if len(taken) < FEWEST_POINTS:
-            return "approach 2 has no power law whose bias could be told"
-        log_C_b = np.log([budget.C for budget in taken])
-        furthest = float(np.log(FURTHER) + np.log([budget.C for budget in budgets]).max())
-        log_N_2b = np.array([_noiseless(budget, known) for budget in taken]).T
-        slope_2, there_2 = _lines(log_C_b, log_N_2b, furthest)
-        return Bias(float(slope_2[0] - slope_2[1]), math.exp(furthest), math.expm1(float(there_2[0] - there_2[1])))
+def _bias_of(budget: Budget, known: Fit) -> float:
+    """Relative error of the parabola's N on the budget's own grid under the fitted law, without noise."""
+    found, true = _noiseless(budget, known)
+    return _exp(found - true) - 1
+
+
+def _bias(budgets: tuple[Budget, ...], known: Fit | None) -> Bias | str:
+    """The power law through noiseless parabolas against the one through the law's true optima."""
+    taken = [budget for budget in budgets if budget.refused is None]
+    if known is None:
+        return "without approach 3's law there is no truth to hold approach 2 against"
+    if len(taken) < FEWEST_POINTS:
+        return "approach 2 has no power law whose bias could be told"
+    log_C_b = np.log([budget.C for budget in taken])
+    furthest = float(np.log(FURTHER) + np.log([budget.C for budget in budgets]).max())
+    log_N_2b = np.array([_noiseless(budget, known) for budget in taken]).T
+    (a, true_a), (log_N, true_log_N) = _lines(log_C_b, log_N_2b, furthest)
+    return Bias(float(a - true_a), math.exp(furthest), _exp(float(log_N - true_log_N)) - 1)
 
 
 def _noiseless(budget: Budget, known: Fit) -> tuple[float, float]:
@@ -600,6 +601,11 @@ def _noiseless(budget: Budget, known: Fit) -> tuple[float, float]:
     product = float(np.exp(np.log(budget.rows["N"] * budget.rows["D"]).mean()))
     true = math.log(float(cheapest(known.theta[None], np.array([product]))[0, 0]))
     return curve.vertex if curve else math.nan, true
+
+
+def _exp(log: float) -> float:
+    """NaN where the number is beyond what a float holds: the minimum of a parabola that is all but flat."""
+    return math.exp(log) if abs(log) < 700 else math.nan
 
 
 def _bins(log_C_n: Array) -> list[np.ndarray]:

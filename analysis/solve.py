@@ -14,7 +14,7 @@ from analysis.laws.law import Law
 BATCH_NUMBERS = 16_384  # settings times rows that are worked on together: few calls, and arrays that stay in the cache
 STARTS = 12  # parts of the first exponent's range, each of which gives the search's best point in it as a start
 DOWN, UP = 0.5, 4.0  # damping after a step that was taken, and after one that was not
-MAX_STEPS = 2000
+MAX_STEPS, DRAW_STEPS = 2000, 200
 # A Newton step that promises less than this share of the objective is rounding; for a bootstrap replicate, far less
 # than the replicates differ by.
 DECREMENT, DRAW_DECREMENT = 1e-14, 1e-7
@@ -226,7 +226,7 @@ def _newton(
     norm_r, converged_r = np.full(len(theta_rp), np.inf), np.zeros(len(theta_rp), bool)
     active = np.arange(len(theta_rp))
     tiny_r = 1e-26 * weights_rn.sum(axis=1)  # the objective of a table without noise is rounding
-    for _ in range(MAX_STEPS):
+    for _ in range(MAX_STEPS if exact else DRAW_STEPS):
         low, high, now = low_rp[active], high_rp[active], here.at(active)
         held_rp = _held(theta_rp[active], now, low, high)
         step_rp, decrement_r, norm_r[active] = _step(now, held_rp, damping_r[active])

@@ -168,12 +168,14 @@ class Study:
     def isoflop(self) -> Any:
         """The compute-optimal allocation by the three approaches, parabolas audited."""
         from analysis.isoflop import isoflop
+
         return isoflop(self.table, bootstrap=self.bootstrap)
 
     @cached_property
     def bake_off(self) -> Any:
         """Every law that the table's columns carry against every hold-out split."""
         from analysis.bakeoff import bake_off
+
         return bake_off(self.table, **self.fitting)
 
     def foretell(self, specs: Sequence[Spec]) -> list[tuple[float, float, float]]:

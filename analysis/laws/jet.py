@@ -111,11 +111,23 @@ def softplus(jet: Jet) -> Jet:
 
 
 def log_sum(jets: Sequence[Jet]) -> Jet:
-    """log(sum of exp(jet)), without overflow."""
-    total = jets[0]
-    for jet in jets[1:]:
-        total = total + softplus(jet - total)
-    return total
+    """log(sum of exp(jet)), without overflow: derivatives are means and spreads over each jet's share of the sum."""
+    values = np.broadcast_arrays(*[jet.value_rn for jet in jets])
+    highest = np.maximum.reduce(values)
+    parts = [np.exp(value - highest) for value in values]
+    total = sum(parts[1:], parts[0])
+    value, order = highest + np.log(total), jets[0].order
+    if not order:
+        return Jet(value)
+    shares = [part / total for part in parts]
+    first = sum((share[:, None] * jet.first_rxn for share, jet in zip(shares, jets, strict=True)), np.zeros(1))
+    if order == 1:
+        return Jet(value, first, order=1)
+    second = -first[:, :, None] * first[:, None, :]
+    for share, jet in zip(shares, jets, strict=True):
+        outer = jet.first_rxn[:, :, None] * jet.first_rxn[:, None, :]
+        second = second + share[:, None, None] * (jet.second_rxxn + outer)
+    return Jet(value, first, second, 2)
 
 
 def where(condition: NDArray[np.bool_], yes: Jet, no: Jet) -> Jet:

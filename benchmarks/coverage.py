@@ -1,0 +1,136 @@
+"""How often 90 % intervals hold the planted truth: noisy worlds for every law, and branched ones for the pair law.
+
+`python -m benchmarks.coverage --worlds 1000 --out results/coverage` writes worlds.csv (a row per law and parameter) and
+prints the verdict. A law's worlds are `tests.analysis.catalogue`'s design under multiplicative noise; branched worlds
+share noise within a trunk. Judged: no parameter may be shown to cover less than .86 or more than .94, over all
+parameters together at 95 % confidence.
+"""
+
+import argparse
+import csv
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import beta
+
+from analysis.fit import fit
+from analysis.laws import LAWS
+from tests.analysis.catalogue import design, truth
+
+NOISE = 0.005  # standard deviation of log loss
+TRUNK_NOISE, RUNG_NOISE = 0.006, 0.003  # the same in branched worlds, shared by a trunk and a rung's own
+TRUNKS, BUDGETS = (10, 20), 5
+AIM = (0.86, 0.94)
+CONFIDENCE = 0.95
+BATCH = 25  # worlds that a process takes at a time
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The share of worlds whose interval holds the truth, with exact bounds for all parameters together."""
+
+    world: str
+    parameter: str
+    worlds: int
+    rows: int
+    covered: float
+    lowest: float
+    highest: float
+    spread: float  # of the estimates, over the truth (of their logarithm where it is a scale)
+
+    @property
+    def fails(self) -> bool:
+        return self.highest < AIM[0] or self.lowest > AIM[1]
+
+
+def branched(trunks: int) -> pd.DataFrame:
+    """Sizes over two decades and a half, five budgets on every trunk."""
+    sizes, budgets = np.geomspace(1e4, 3e6, trunks), np.geomspace(2.5e5, 8e6, BUDGETS)
+    n, d = (axis.ravel() for axis in np.meshgrid(sizes, budgets, indexing="ij"))
+    return pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "trunk_id": np.repeat(np.arange(trunks), BUDGETS)})
+
+
+def worlds_of(names: list[str]) -> Iterator[tuple[str, str, int]]:
+    """(world, law, trunks): every law on its design, and the pair law branched."""
+    yield from ((name, name, 0) for name in names)
+    if "chinchilla" in names:
+        yield from ((f"chinchilla, {trunks} trunks", "chinchilla", trunks) for trunks in TRUNKS)
+
+
+def try_worlds(law_name: str, trunks: int, seeds: range, bootstrap: int) -> np.ndarray:
+    """For every seed: whether each interval holds the truth, and the estimate, [seed, 2, parameter]."""
+    law, planted = LAWS[law_name], truth(law_name)
+    table = branched(trunks) if trunks else design(law_name)
+    pure = law.predict(planted, table)
+    found = []
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        error = NOISE * random.standard_normal(len(table))
+        if trunks:
+            error = TRUNK_NOISE * random.standard_normal(trunks)[table["trunk_id"]]
+            error = error + RUNG_NOISE * random.standard_normal(len(table))
+        known = fit(law, table.assign(**{law.target: pure * np.exp(error)}), bootstrap=bootstrap, seed=seed)
+        ends = np.array(list(known.intervals().values()))
+        found.append([(ends[:, 0] <= planted) & (planted <= ends[:, 1]), known.theta])
+    return np.array(found, float)
+
+
+def judge(world: str, law_name: str, found: np.ndarray, rows: int, tests: int) -> list[Coverage]:
+    law, planted, worlds = LAWS[law_name], truth(law_name), len(found)
+    tail = (1 - CONFIDENCE) / 2 / tests
+    judged = []
+    for i, parameter in enumerate(law.parameters):
+        hits = int(found[:, 0, i].sum())
+        low = beta.ppf(tail, hits, worlds - hits + 1) if hits else 0.0
+        high = beta.ppf(1 - tail, hits + 1, worlds - hits) if hits < worlds else 1.0
+        size = found[:, 1, i]
+        scale = parameter in law.scales and (size > 0).all()
+        spread = float(np.log(size).std() if scale else size.std() / abs(planted[i]))
+        judged.append(Coverage(world, parameter, worlds, rows, hits / worlds, float(low), float(high), spread))
+    return judged
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--worlds", type=int, default=1000)
+    words.add_argument("--bootstrap", type=int, default=200)
+    words.add_argument("--laws", nargs="+", default=list(LAWS))
+    words.add_argument("--workers", type=int, default=2)
+    words.add_argument("--out", type=Path, help="folder for worlds.csv")
+    chosen = words.parse_args()
+    asked = list(worlds_of(chosen.laws))
+    tests = sum(len(LAWS[law].parameters) for _, law, _ in asked)
+    seeds = [range(i, min(i + BATCH, chosen.worlds)) for i in range(0, chosen.worlds, BATCH)]
+    everything: list[Coverage] = []
+    with ProcessPoolExecutor(chosen.workers) as pool:
+        for world, law, trunks in asked:
+            began = time.perf_counter()
+            jobs = [pool.submit(try_worlds, law, trunks, part, chosen.bootstrap) for part in seeds]
+            found = np.concatenate([job.result() for job in jobs])
+            rows = len(branched(trunks) if trunks else design(law))
+            judged = judge(world, law, found, rows, tests)
+            everything += judged
+            shares = " ".join(f"{one.parameter} {one.covered:.3f}{' !' if one.fails else ''}" for one in judged)
+            print(f"{world:24s} {time.perf_counter() - began:6.0f} s  {shares}", flush=True)
+            if chosen.out:
+                chosen.out.mkdir(parents=True, exist_ok=True)
+                with (chosen.out / "worlds.csv").open("w", newline="") as file:
+                    table = csv.DictWriter(file, [*asdict(judged[0]), "fails"], lineterminator="\n")
+                    table.writeheader()
+                    table.writerows(asdict(one) | {"fails": one.fails} for one in everything)
+    covered = np.array([one.covered for one in everything])
+    failing = sum(one.fails for one in everything)
+    print(
+        f"{len(covered)} parameters: median coverage {np.median(covered):.3f}, {covered.min():.3f} to "
+        f"{covered.max():.3f}; {((covered >= AIM[0]) & (covered <= AIM[1])).sum()} inside {AIM[0]} to {AIM[1]} as "
+        f"measured, {failing} shown to lie outside (family-wise, {100 * CONFIDENCE:.0f} %)"
+    )
+
+
+if __name__ == "__main__":
+    main()
