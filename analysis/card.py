@@ -109,9 +109,7 @@ def read_card(path: Path) -> Card:
             options=Options(**facts["options"]),
             parameters={name: float("nan") if v is None else float(v) for name, v in facts["parameters"].items()},
             objective=facts["objective"],
-            certificate=Certificate(
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in facts["certificate"].items()}
-            ),
+            certificate=Certificate.from_json(facts["certificate"]),
             rows=facts["rows"],
             clusters=facts["clusters"],
             excluded=facts["excluded"],

@@ -7,11 +7,10 @@ import numpy as np
 from scipy.optimize import minimize
 
 from analysis.laws.jet import Array
-from analysis.solve import Optimum, Problem, derivatives, row_values
+from analysis.solve import SAME_OPTIMUM, Optimum, Problem, derivatives, row_values
 
 # Curvature along the flattest direction, as a share of the steepest once every parameter has unit curvature.
 FLAT_CURVATURE = 1e-8
-SAME_OPTIMUM = 1e-6  # relative difference of two objectives that still counts as agreement
 SECOND_ROWS = 20_000  # beyond, the second solver's gradients by differences cost too much
 SECOND_STEPS, DIFFERENCE = 60, 1e-7
 DISPLACED = 0.03  # how far from the optimum the second solver sets out, in logarithms or parts of the box
@@ -30,6 +29,10 @@ class Certificate:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> "Certificate":
+        return cls(**facts | {name: tuple(facts[name]) for name in ("status", "flat")})
 
 
 def certify(problem: Problem, optima: Optimum, started_rp: Array) -> Certificate:

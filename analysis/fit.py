@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from analysis.certify import Certificate, certify
 from analysis.conventions import FLOPS_PER_PARAMETER_TOKEN
@@ -16,7 +18,7 @@ from analysis.laws import LAWS
 from analysis.laws.jet import Array
 from analysis.laws.law import Law
 from analysis.resample import draw_counts, resample
-from analysis.selection import Selection, select
+from analysis.selection import Selection, chosen, select
 from analysis.solve import Optimum, Problem, make_objectives, polish, residuals, search, starts
 from harness.refusal import Refusal, pick
 
@@ -216,14 +218,14 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
     its stratum. Objectives are sums over rows. Refuses what carries no fit.
     """
     declared = pick(LAWS, law, "law") if isinstance(law, str) else law
-    chosen = Options(**options)
-    selection = selected(declared, table, chosen)
-    problem, centre, loss_centre = pose(declared, selection, chosen)
-    with threadpool_limits(1, "blas"):  # a second thread makes products of this size slower, tenfold on a busy machine
+    wanted = Options(**options)
+    selection = selected(declared, table, wanted)
+    problem, centre, loss_centre = pose(declared, selection, wanted)
+    with one_thread():
         optima, started_rp, settings_gp = optimise(problem)
         best = int(optima.value_r.argmin())
         optimum_p = optima.theta_rp[best]
-        draws_rp = _bootstrap(problem, optimum_p, settings_gp, selection, chosen)
+        draws_rp = _bootstrap(problem, optima, settings_gp, selection, wanted)
         certificate = certify(problem, optima, started_rp)
     residual_n, jacobian_np = residuals(problem, optimum_p)
     touching_p = ((draws_rp <= problem.low_p) | (draws_rp >= problem.high_p)).mean(axis=0) if len(draws_rp) else 0.0
@@ -232,7 +234,7 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
     found = natural(declared, optimum_p[None], centre, loss_centre)[0]
     return Fit(
         law=declared,
-        options=chosen,
+        options=wanted,
         parameters=dict(zip(declared.parameters, map(float, found), strict=True)),
         objective=_shown(problem, float(optima.value_r[best]), residual_n, loss_centre),
         certificate=certificate,
@@ -247,24 +249,21 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
     )
 
 
-def selected(law: Law, table: pd.DataFrame, chosen: Options) -> Selection:
-    """The rows that the options leave to the law."""
-    logarithmic = make_objectives(1.0)[chosen.objective].logarithmic
-    return select(
-        law,
-        table,
-        chosen.phase,
-        chosen.held_out,
-        chosen.weights,
-        chosen.noise,
-        chosen.drop_highest_loss,
-        logarithmic,
-        FEWEST_CLUSTERS,
-    )
+def rows_for(law: Law, table: pd.DataFrame, options: Options) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows that the options leave to the law, and counts of the others by the reason."""
+    extra = tuple(name for name in (options.weights, options.noise) if name)
+    logarithmic = make_objectives(1.0)[options.objective].logarithmic
+    dropped = options.drop_highest_loss
+    return chosen(law, table, options.phase, options.held_out, extra, dropped, logarithmic)
+
+
+def selected(law: Law, table: pd.DataFrame, options: Options) -> Selection:
+    """Those rows as the engine wants them; refused where they cannot carry the law."""
+    return select(law, *rows_for(law, table, options), options.weights, options.noise, FEWEST_CLUSTERS)
 
 
 def pose(
-    law: Law, selection: Selection, chosen: Options, centred: bool = True
+    law: Law, selection: Selection, wanted: Options, centred: bool = True
 ) -> tuple[Problem, dict[str, float], float]:
     """The problem in variables (where `centred`) and targets of size one, with what they were divided by."""
 
@@ -276,10 +275,10 @@ def pose(
     centre = {name: centre_of(values) for name, values in selection.columns.items()}
     centre |= {name: centre[other] for name, other in law.centred_with.items()}
     columns = {name: values / centre[name] for name, values in selection.columns.items()}
-    objective = make_objectives(chosen.width)[chosen.objective]
+    objective = make_objectives(wanted.width)[wanted.objective]
     loss_n, noise_n = selection.loss_n, selection.noise_n
     loss_centre = float(np.exp(np.log(loss_n).mean()) if objective.logarithmic else np.abs(loss_n).mean())
-    if chosen.noise:
+    if wanted.noise:
         noise_n = noise_n / (loss_n if objective.logarithmic else loss_centre)
     weight_n = selection.weight_n
     return Problem(law, objective, columns, loss_n / loss_centre, weight_n, noise_n, *law.bounds), centre, loss_centre
@@ -318,8 +317,19 @@ def _shown(problem: Problem, value: float, residual_n: Array, loss_centre: float
     }[problem.objective.name]
 
 
-def _bootstrap(problem: Problem, optimum_p: Array, settings_gp: Array, selection: Selection, chosen: Options) -> Array:
-    if chosen.bootstrap < 1 or selection.clusters < FEWEST_CLUSTERS:
-        return np.empty((0, len(optimum_p)))
-    counts_rg, group_c = draw_counts(selection.stratum_c, chosen.bootstrap, chosen.seed)
-    return resample(problem, optimum_p, settings_gp, group_c[selection.cluster_n], counts_rg)
+def _bootstrap(problem: Problem, optima: Optimum, settings_gp: Array, selection: Selection, wanted: Options) -> Array:
+    if wanted.bootstrap < 1 or selection.clusters < FEWEST_CLUSTERS:
+        return np.empty((0, optima.theta_rp.shape[1]))
+    counts_rg, group_c = draw_counts(selection.stratum_c, wanted.bootstrap, wanted.seed)
+    return resample(problem, optima, settings_gp, group_c[selection.cluster_n], counts_rg)
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """A second thread makes products of this size slower, tenfold on a busy machine."""
+    limited: AbstractContextManager[Any] = _threads().limit(limits=1, user_api="blas")
+    return limited

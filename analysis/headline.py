@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 
+from analysis.optimum import Shapes, best
 from analysis.study import LEVEL, LEVEL_WORDS, Study, parameter_in_words
-from analysis.wording import estimate, percent
+from analysis.wording import estimate, percent, power_of_ten, short_number
 from harness.refusal import Refusal
 
 
 def headline(study: Study) -> list[str]:
     """One sentence each for the law, the held-out rungs, transfer and failures; what is missing says why."""
-    return [_said(sentence, study) for sentence in (_law, _held_out, _transfer)] + _failures(study)
+    asked = (_law, _held_out, _transfer) if not study.is_table else (_law, _best)
+    return [_said(sentence, study) for sentence in asked] + _failures(study)
 
 
 def _said(sentence: Callable[[Study], str], study: Study) -> str:
@@ -26,8 +28,25 @@ def _law(study: Study) -> str:
     level = f" ({LEVEL_WORDS} intervals)" if any(map(fit.identified, study.exponents)) else ""
     standing = "" if fit.converged else f" The fit did not settle ({', '.join(fit.status)}): do not quote it."
     return (
-        f"{fit.rows} rungs of {fit.clusters} trunks are fitted by L = {fit.law.formula}, counted as "
+        f"{fit.rows} rungs of {fit.clusters} trunks are fitted by {fit.law.target} = {fit.law.formula}, counted as "
         f"{study.convention}: {'; '.join(exponents)}{level}.{standing}"
+    )
+
+
+def _best(study: Study) -> str:
+    """What should be trained next?"""
+    largest = float(study.everything("C")["C"].max())
+    found = best(study.fit, [10 * largest], Shapes.of(study.fitted), LEVEL)[0]
+    loss = " (".join(estimate(found.loss.value, found.loss.low, found.loss.high))
+    if found.params is None or found.tokens is None:
+        return f"At ten times the largest compute the law's loss is {loss})."
+    size, data = (
+        f"{short_number(one.value)} ({short_number(one.low)} to {short_number(one.high)})"
+        for one in (found.params, found.tokens)
+    )
+    return (
+        f"At ten times the largest compute, {power_of_ten(found.flops)} FLOPs, the law's best choice is {size} "
+        f"parameters and {data} tokens, for a loss of {loss})."
     )
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from analysis.fit import Fit, plain, pose, selected
+from analysis.fit import Fit, one_thread, plain, pose, selected
 from analysis.intervals import interval, reach
 from analysis.laws.jet import Array
 from analysis.solve import Problem, polish
@@ -57,7 +56,7 @@ def profile(known: Fit, table: pd.DataFrame, name: str, level: float = 0.90) -> 
     problem, theta_p, number, divided_by = _coordinate(known, table, name)
     floor, ceiling = problem.low_p[number] * divided_by, problem.high_p[number] * divided_by
     values = values[(values >= floor) & (values <= ceiling)]
-    with threadpool_limits(1, "blas"):
+    with one_thread():
         excess = _excess(problem, theta_p, number, values / divided_by)
     at = np.log(values / value) if in_logs else values - value
     near = [float(np.interp(side * spread, at, excess)) for side in (-1, 1) if at.min() <= side * spread <= at.max()]
@@ -109,7 +108,7 @@ def _excess(problem: Problem, theta_p: Array, number: int, value_v: Array) -> Ar
             continue
         theta_vp[better_v], best_v[better_v] = found.theta_rp[better_v], found.value_r[better_v]
     least = polish(problem, theta_p[None], weight_1n, deltas).value_r[0]
-    return np.maximum(2 * (best_v - min(least, best_v.min())), 0.0)
+    return np.asarray(np.maximum(2 * (best_v - min(least, best_v.min())), 0.0))
 
 
 def _ends(values: Array, deviance: Array, height: float, value: float, floor: float) -> tuple[float, float]:

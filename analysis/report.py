@@ -58,7 +58,7 @@ def write_report(study: Study, out: Path) -> Path:
         question=study.design.get("question", ""),
         headline=headline(study),
         main=_draw(MAIN_FIGURE, study, out),
-        sections=[_part(name, study, out) for name in SECTIONS],
+        sections=[_part(name, study, out) for name, section in SECTIONS.items() if section.suits(study)],
         tables=list(tables),
     )
     replace_bytes(out / PAGE, page.encode())
@@ -90,7 +90,7 @@ def _part(name: str, study: Study, out: Path) -> Part:
         body = section.body(study)
     except Refusal as refusal:
         return Part(name, section.title, missing=f"Not here: {refusal}.")
-    drawn = [_draw(figure, study, out) for figure in section.figures]
+    drawn = [_draw(figure, study, out) for figure in section.figures if FIGURES[figure].suits(study)]
     return Part(name, section.title, list(body.lines), list(body.grids), drawn, body.command)
 
 

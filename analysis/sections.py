@@ -1,20 +1,25 @@
 """The catalogue of a report's sections: each turns a study into sentences and grids, or is refused with the reason."""
 
 import contextlib
+import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
 from analysis.conventions import CONVENTIONS
+from analysis.fit import Fit
+from analysis.optimum import RULE_TOKENS, Best, Quantity, Shapes, allocation, best
 from analysis.study import BESIDE, LEVEL, LEVEL_WORDS, Study, parameter_in_words
 from analysis.transfer import Transfer
 from analysis.wording import estimate, percent, power_of_ten, short_number
 from harness.refusal import Refusal
 
 LONG, NUMBER_STARTS = 20, set("0123456789-+")
+BUDGETS = (1, 10, 100)  # times the largest fitted compute
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,10 @@ class Section:
     title: str
     body: Callable[[Study], Body]
     figures: tuple[str, ...] = ()
+    of: Literal["both", "sweep", "table"] = "both"  # what has such a section
+
+    def suits(self, study: Study) -> bool:
+        return self.of in ("both", "table" if study.is_table else "sweep")
 
 
 def shape_name(row: pd.Series) -> str:
@@ -73,11 +82,11 @@ def law(study: Study) -> Body:
     left_out = "; ".join(f"{count} ({reason})" for reason, count in fit.excluded.items()) or "none"
     return Body(
         [
-            f"L = {fit.law.formula} ({fit.law.source}), nats per token, counted as {study.convention}: "
+            f"{fit.law.target} = {fit.law.formula} ({fit.law.source}), counted as {study.convention}: "
             f"{CONVENTIONS[study.convention].formula}.",
             f"{fit.rows} rungs of {fit.clusters} trunks were fitted; points left out: {left_out}. "
-            f"Status: {', '.join(fit.status)}.",
-            f"Intervals are {LEVEL_WORDS}, from {len(fit.draws)} resamplings of whole trunks, widened for few trunks; "
+            f"Status: {', '.join(fit.status)}. {_certificate(fit)}",
+            f"Intervals are {LEVEL_WORDS}, from {len(fit.draws)} resamplings of whole trunks, wider for few trunks; "
             "they hold for this form of law, and what it leaves over shows whether the form holds."
             if len(fit.draws)
             else "There are no intervals: whole trunks are resampled for them, and here there are too few.",
@@ -90,6 +99,81 @@ def law(study: Study) -> Body:
             )
         ],
     )
+
+
+def _certificate(fit: Fit) -> str:
+    words = fit.certificate
+    return (
+        f"Objective ({fit.options.objective}) {fit.objective:.8g}; {100 * words.starts_agreeing:.0f} % of "
+        f"{words.starts} starts end there, {words.second_solver}."
+    )
+
+
+def optimum(study: Study) -> Body:
+    """What a budget buys at best: size, data, shape, loss, and what a rule of thumb throws away."""
+    largest = float(study.everything("C")["C"].max())
+    found = best(study.fit, [largest * times for times in BUDGETS], Shapes.of(study.fitted), LEVEL)
+    header: dict[str, Callable[[Best], str]] = {
+        "budget (FLOPs)": lambda one: power_of_ten(one.flops),
+        "times the largest": lambda one: f"{one.flops / largest:.3g}",
+        "N*": lambda one: _quantity(one.params, short_number),
+        "D*": lambda one: _quantity(one.tokens, short_number),
+        "D*/N*": lambda one: _quantity(one.tokens_per_param, lambda value: f"{value:.3g}"),
+        "loss": lambda one: _quantity(one.loss, lambda value: f"{value:.4g}"),
+        "depth": lambda one: _quantity(one.depth, lambda value: f"{value:.1f}"),
+        "width": lambda one: _quantity(one.width, lambda value: f"{value:.0f}"),
+        f"wasted at D = {RULE_TOKENS:g} N": lambda one: _quantity(one.wasted, lambda share: f"{100 * share:.1f} %"),
+    }
+    columns = {name: cells for name, show in header.items() if any(cells := [show(one) for one in found])}
+    notes = [
+        f"{LEVEL_WORDS} intervals over trunks, of the law's curve. Beyond the largest fitted budget they are the law's "
+        "word alone: if its form bends there, no interval knows."
+    ]
+    with contextlib.suppress(Refusal):
+        a, b = allocation(study.fit, largest, Shapes.of(study.fitted), LEVEL)
+        notes.append(
+            f"N* grows as C^a with a = {' ('.join(estimate(a.value, a.low, a.high))}), D* as C^b with "
+            f"b = {' ('.join(estimate(b.value, b.low, b.high))})."
+        )
+    if found[0].shape_from:
+        notes.append(f"Depth and width follow from N* by {found[0].shape_from}.")
+    lines = [Line(cells) for cells in zip(*columns.values(), strict=True)]
+    return Body(notes, [Grid("Compute-optimal choices", list(columns), lines)])
+
+
+def _quantity(found: Quantity | None, number: Callable[[float], str]) -> str:
+    if found is None:
+        return ""
+    ends = f" ({number(found.low)} to {number(found.high)})" if math.isfinite(found.low) else ""
+    return number(found.value) + ends
+
+
+def profiles(study: Study) -> Body:
+    """Each parameter's interval by profile likelihood beside the bootstrap's."""
+    found, intervals = study.profiles, study.fit.intervals(LEVEL)
+    if not found:
+        raise Refusal("no parameter has a bootstrap interval, which scales a profile")
+    lines = []
+    for name, one in found.items():
+        pairs = zip(one.open_ends, (one.low, one.high), strict=True)
+        ends = ["none found" if is_open else f"{end:.4g}" for is_open, end in pairs]
+        lines.append(Line([name, f"{one.value:.4g}", *ends, *(f"{end:.4g}" for end in intervals[name])]))
+    header = ["parameter", "value", "profile: low", "profile: high", "bootstrap: low", "bootstrap: high"]
+    note = (
+        "The profile has the objective's shape and the bootstrap's scale, so that trunks count as clusters. Where both "
+        "differ, the parameter's uncertainty is lopsided."
+    )
+    return Body([note], [Grid(f"{LEVEL_WORDS} intervals two ways", header, lines)])
+
+
+def isoflops(study: Study) -> Body:
+    """Compute-optimal allocation by minimum over curves, by isoFLOP parabolas that were audited, and by the law."""
+    return Body(study.isoflop.words())
+
+
+def bakeoff(study: Study) -> Body:
+    """Laws against rows that they were not fitted to: which loses where."""
+    return Body(study.bake_off.words())
 
 
 def conventions(study: Study) -> Body:
@@ -330,21 +414,41 @@ def _manifest(study: Study) -> dict[str, object]:
     return {f"{name} of {corpus}": value for corpus, facts in data.items() for name, value in facts.items()}
 
 
+def own_table(study: Study) -> Body:
+    """The file that was read, and how its columns were understood."""
+    attrs = study.raw.attrs
+    rows = [Line(["file", study.root.name]), Line(["sha256", hashlib.sha256(study.root.read_bytes()).hexdigest()])]
+    rows += [Line(["rows", f"{len(study.raw):,}"])]
+    rows += [Line([f"{ours} is", theirs]) for ours, theirs in attrs.get("columns", {}).items()]
+    rows += [Line([f"{name} follows from", rule]) for name, rule in attrs.get("derived", {}).items()]
+    return Body(grids=[Grid("The table", ["fact", "value"], rows)])
+
+
 def recreate(study: Study) -> Body:
     """The commands that make this page again."""
-    name = study.design["name"]
     chosen = f" --law {study.law.name} --convention {study.convention}"
-    command = f"python -m sweeps launch {name}    # trains what is missing\npython -m sweeps report {name}{chosen}"
+    if study.is_table:
+        columns = "".join(f" {ours}='{theirs}'" for ours, theirs in study.columns.items())
+        fitting = "".join(f" --{name.replace('_', '-')} {value}" for name, value in study.fitting.items())
+        named = f" --columns{columns}" if columns else ""
+        return Body(command=f"scalelaw report {study.root.name}{chosen}{named}{fitting}")
+    name = study.design["name"]
+    command = f"scalelaw launch {name}    # trains what is missing\nscalelaw report {name}{chosen}"
     return Body(["From the repository root; a finished sweep trains nothing and only draws."], command=command)
 
 
 SECTIONS: dict[str, Section] = {
-    "law": Section("The law", law, ("size", "data", "residuals")),
+    "law": Section("The law", law, ("size", "data", "curve", "residuals", "surface")),
     "held-out": Section("Held out", held_out, ("forecast",)),
+    "optimum": Section("Best choices", optimum),
+    "profile": Section("How sure", profiles, ("profiles",)),
     "conventions": Section("Counting conventions", conventions, ("exponents",)),
-    "transfer": Section("Zero-shot transfer", transfer, ("transfer_loss", "transfer_compute")),
-    "rungs": Section("Rungs", rungs, ("training",)),
-    "failures": Section("Failures", failures),
-    "provenance": Section("Data and provenance", provenance),
+    "isoflop": Section("IsoFLOP", isoflops, ("isoflop",)),
+    "bake-off": Section("Bake-off", bakeoff),
+    "transfer": Section("Zero-shot transfer", transfer, ("transfer_loss", "transfer_compute"), "sweep"),
+    "rungs": Section("Rungs", rungs, ("training",), "sweep"),
+    "failures": Section("Failures", failures, of="sweep"),
+    "provenance": Section("Data and provenance", provenance, of="sweep"),
+    "table": Section("The table", own_table, of="table"),
     "recreate": Section("Make this page again", recreate),
 }

@@ -121,22 +121,16 @@ def frontier(table: pd.DataFrame, target: str = "loss") -> pd.DataFrame:
     return ordered[ordered[target] < before]
 
 
-def select(
+def chosen(
     law: Law,
     table: pd.DataFrame,
     phase: str | None = "decayed",
     held_out: bool = False,
-    weights: str | None = None,
-    noise: str | None = None,
+    extra: tuple[str, ...] = (),
     drop_highest_loss: int = 0,
     logarithmic: bool = True,
-    fewest: int = 5,
-) -> Selection:
-    """The rows that the law is fitted to; refuses a table that cannot carry the law.
-
-    `weights` and `noise` name columns; the noise is the standard deviation of the target, in its own units.
-    """
-    extra = tuple(name for name in (weights, noise) if name)
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows that a fit of the law sees, and counts of those that it does not, by the reason."""
     signed = () if logarithmic else (law.target,)
     rows, excluded = usable(table, (*law.variables, law.target, *extra), phase, held_out, signed)
     if drop_highest_loss:
@@ -148,7 +142,23 @@ def select(
         if len(best) < len(rows):
             excluded["a cheaper row has a lower loss"] = len(rows) - len(best)
         rows = best
+    return rows, excluded
+
+
+def select(
+    law: Law,
+    rows: pd.DataFrame,
+    excluded: Mapping[str, int],
+    weights: str | None = None,
+    noise: str | None = None,
+    fewest: int = 5,
+) -> Selection:
+    """The `chosen` rows as the engine wants them; refuses those that cannot carry the law.
+
+    `weights` and `noise` name columns; the noise is the standard deviation of the target, in its own units.
+    """
     _refuse_thin(law, rows, excluded)
+    extra = tuple(name for name in (weights, noise) if name)
     columns = {name: rows[name].to_numpy(np.float64) for name in law.variables}
     loss_n = rows[law.target].to_numpy(np.float64)
     ones = np.ones(len(rows))

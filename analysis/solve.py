@@ -15,6 +15,7 @@ BATCH_NUMBERS = 16_384  # settings times rows that are worked on together: few c
 STARTS = 12  # parts of the first exponent's range, each of which gives the search's best point in it as a start
 DOWN, UP = 0.5, 4.0  # damping after a step that was taken, and after one that was not
 MAX_STEPS, DRAW_STEPS = 2000, 200
+SAME_OPTIMUM = 1e-6  # relative difference of two objectives that still counts as agreement
 # A Newton step that promises less than this share of the objective is rounding; for a bootstrap replicate, far less
 # than the replicates differ by.
 DECREMENT, DRAW_DECREMENT = 1e-14, 1e-7
@@ -61,7 +62,7 @@ class Problem:
     low_p: Array
     high_p: Array
 
-    def rows(self, chosen: np.ndarray) -> "Problem":
+    def rows(self, chosen: np.ndarray | slice) -> "Problem":
         """The same problem on some of its rows."""
         columns = {name: values[chosen] for name, values in self.columns.items()}
         parts = (self.loss_n[chosen], self.weight_n[chosen], self.noise_n[chosen])
@@ -129,8 +130,17 @@ def _huber(residual_rn: Array, delta: float) -> Array:
 def derivatives(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float, exact: bool = True) -> Derivatives:
     """The objective at every setting with its derivatives; `exact=False` leaves the law's own curvature out.
 
-    That part is weighed by residuals of either sign, and a Newton step hardly misses it.
+    That part is weighed by residuals of either sign, and a Newton step hardly misses it. Many rows are summed in parts.
     """
+    if len(problem.loss_n) <= 2 * BATCH_NUMBERS:
+        return _derivatives(problem, theta_rp, weights_rn, delta, exact)
+    parts = [slice(start, start + BATCH_NUMBERS) for start in range(0, len(problem.loss_n), BATCH_NUMBERS)]
+    sums = [_derivatives(problem.rows(part), theta_rp, weights_rn[:, part], delta, exact) for part in parts]
+    names = ("value_r", "gradient_rp", "hessian_rpp", "majorant_rpp")
+    return Derivatives(*(np.sum([getattr(part, name) for part in sums], axis=0) for name in names))
+
+
+def _derivatives(problem: Problem, theta_rp: Array, weights_rn: Array, delta: float, exact: bool) -> Derivatives:
     count = len(problem.law.coefficients)
     basis = problem.law.basis(theta_rp[:, count:], problem.columns, 2 if exact else 1)
     settings, _, exponents, rows = basis.first_rkxn.shape
@@ -247,7 +257,8 @@ def _newton(
 def _held(theta_rp: Array, here: Derivatives, low_rp: Array, high_rp: Array) -> np.ndarray:
     """Parameters that may not move: pushed against a bound, or without effect (a power whose coefficient is nought)."""
     outward_rp = ((theta_rp <= low_rp) & (here.gradient_rp >= 0)) | ((theta_rp >= high_rp) & (here.gradient_rp <= 0))
-    return outward_rp | (low_rp == high_rp) | (np.diagonal(here.majorant_rpp, axis1=1, axis2=2) <= 1e-300)
+    dead_rp = np.diagonal(here.majorant_rpp, axis1=1, axis2=2) <= 1e-300
+    return np.asarray((low_rp == high_rp) | outward_rp | dead_rp)
 
 
 def _step(here: Derivatives, held_rp: np.ndarray, damping_r: Array) -> tuple[Array, Array, Array]:

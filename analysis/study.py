@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.conventions import CONVENTIONS, add_counts
-from analysis.fit import Fit, fit, plain
+from analysis.fit import Fit, Options, fit, plain, rows_for
 from analysis.forecast import Forecast, held_out_rows, score
 from analysis.imported import read
 from analysis.laws import LAWS
 from analysis.laws.law import Law
 from analysis.optimum import Shapes, allocation
+from analysis.profile import Profile, profile
 from analysis.selection import usable
 from analysis.table import PART_COLUMNS, load
 from analysis.transfer import Transfer, transfer
@@ -88,9 +89,25 @@ class Study:
             raise Refusal(f"{self.root} has no finished rung with a loss: launch the sweep, then ask again")
         return rows
 
-    @property
+    @cached_property
     def fitted(self) -> pd.DataFrame:
-        return self.decayed[~self.decayed["held_out"]]
+        """The rungs that the law's fit sees; all that are not held out, where it cannot be fitted."""
+        try:
+            return rows_for(self.law, self.table, Options(**self.fitting))[0]
+        except Refusal:
+            return self.decayed[~self.decayed["held_out"]]
+
+    def everything(self, *names: str) -> pd.DataFrame:
+        """Fitted and held-out rungs; refused where one of the columns is not there."""
+        for name in names:
+            if name not in self.decayed:
+                raise Refusal(f"{self.root.name} has no {name}, and this needs it")
+        return pd.concat([self.fitted, self.held_out])
+
+    @property
+    def loss_words(self) -> str:
+        """What an axis with the law's target is called."""
+        return self.law.target if self.is_table else "validation loss (nats per token)"
 
     @property
     def held_out(self) -> pd.DataFrame:
@@ -165,18 +182,28 @@ class Study:
         return [name for name in self.law.parameters if name == "E" or name in judged]
 
     @cached_property
+    def profiles(self) -> dict[str, Profile]:
+        """Profile likelihoods of `profiled`, those left out that have none."""
+        found = {}
+        for name in self.profiled:
+            with contextlib.suppress(Refusal):
+                found[name] = profile(self.fit, self.table, name, LEVEL)
+        return found
+
+    @cached_property
     def isoflop(self) -> Any:
         """The compute-optimal allocation by the three approaches, parabolas audited."""
         from analysis.isoflop import isoflop
 
-        return isoflop(self.table, bootstrap=self.bootstrap)
+        return isoflop(self.fitted, bootstrap=self.bootstrap, phase=None)
 
     @cached_property
     def bake_off(self) -> Any:
         """Every law that the table's columns carry against every hold-out split."""
         from analysis.bakeoff import bake_off
 
-        return bake_off(self.table, **self.fitting)
+        fitting = {name: value for name, value in self.fitting.items() if name != "drop_highest_loss"}
+        return bake_off(pd.concat([self.fitted, self.held_out]), **fitting)
 
     def foretell(self, specs: Sequence[Spec]) -> list[tuple[float, float, float]]:
         """Loss of rungs that are not trained yet, with the ends of its interval."""

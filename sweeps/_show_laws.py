@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def _short(quantity: Quantity | None, number: Any = short_number) -> str:
 def best(card: Card, found: Sequence[Best]) -> None:
     """A row for each budget; depth and width only where something is known of shapes."""
     table = Table(title="compute-optimal, with 90 % intervals", title_justify="left", box=None, pad_edge=False)
-    columns = {
+    columns: dict[str, Callable[[Best], str]] = {
         "FLOPs": lambda one: power_of_ten(one.flops),
         "N*": lambda one: _short(one.params),
         "D*": lambda one: _short(one.tokens),
@@ -68,8 +68,8 @@ def best(card: Card, found: Sequence[Best]) -> None:
     used = {name: cells for name, show in columns.items() if any(cells := [show(one) for one in found])}
     for name in used:
         table.add_column(name, justify="right")
-    for cells in zip(*used.values(), strict=True):
-        table.add_row(*cells)
+    for row in zip(*used.values(), strict=True):
+        table.add_row(*row)
     console.print(table)
     for one in found[:1]:
         if one.shape_from:

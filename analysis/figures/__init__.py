@@ -7,7 +7,19 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 
-from analysis.figures import compute, exponents, forecast, residuals, slices, training, transfer
+from analysis.figures import (
+    compute,
+    curve,
+    exponents,
+    forecast,
+    isoflop,
+    profiles,
+    residuals,
+    slices,
+    surface,
+    training,
+    transfer,
+)
 from analysis.figures.style import RC, for_page, lay_out, new_canvas, to_png, to_svg
 from analysis.study import Study
 
@@ -20,6 +32,11 @@ class Figure:
     reading: str  # how to read it: the caption, and the description for screen readers
     compute: Callable[[Study], Any]
     draw: Callable[[Any, Axes], None]
+    variables: tuple[int, int] = (1, 99)  # how few and how many variables the study's law must have
+
+    def suits(self, study: Study) -> bool:
+        """Whether the figure has a meaning for such a study at all, whatever the data carry."""
+        return self.variables[0] <= len(study.law.variables) <= self.variables[1]
 
 
 FIGURES: dict[str, Figure] = {
@@ -44,12 +61,14 @@ FIGURES: dict[str, Figure] = {
         "One curve a data budget, with the law's 90 % interval: where it is flat, more parameters no longer help.",
         slices.slices("N", "D"),
         slices.draw,
+        variables=(2, 2),
     ),
     "data": Figure(
         "Loss against data",
         "One curve a model size, with the law's 90 % interval: where it is flat, more tokens no longer help.",
         slices.slices("D", "N"),
         slices.draw,
+        variables=(2, 2),
     ),
     "residuals": Figure(
         "What the law leaves over",
@@ -57,6 +76,35 @@ FIGURES: dict[str, Figure] = {
         "law's form is wrong.",
         residuals.compute,
         residuals.draw,
+    ),
+    "curve": Figure(
+        "The law",
+        "Each dot is one row that was fitted, the line the law with its 90 % interval; a star was held out.",
+        curve.compute,
+        curve.draw,
+        variables=(1, 1),
+    ),
+    "surface": Figure(
+        "The loss surface",
+        "Lines join sizes and budgets of equal predicted loss, dotted ones those of equal compute. Along the orange "
+        "path no other size does better for the same compute. Dots are fitted rungs; far from them it is a guess.",
+        surface.compute,
+        surface.draw,
+        variables=(2, 2),
+    ),
+    "profiles": Figure(
+        "Profile likelihood",
+        "How much worse the best fit becomes when one parameter is held off its optimum. A valley that stays below the "
+        "dotted line to one side is not bounded there; a lopsided one is known better to its steep side.",
+        profiles.compute,
+        profiles.draw,
+    ),
+    "isoflop": Figure(
+        "IsoFLOP curves",
+        "One parabola for each compute budget, its minimum marked where the audit accepts it; refused parabolas are "
+        "pale and dashed. The path is the best size by the fitted law.",
+        isoflop.compute,
+        isoflop.draw,
     ),
     "exponents": Figure(
         "Exponents under each counting convention",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, INK, LOSS, colour_scale, legend, log_x, rungs
+from analysis.figures.style import HELD_OUT_MARK, INK, colour_scale, legend, log_x, rungs
 from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
 
@@ -18,6 +18,7 @@ SPLITS = 801
 class Frontier:
     """Rungs, and along `C` the law's best loss with its interval (empty where there is no law to draw)."""
 
+    loss_words: str
     fitted: pd.DataFrame
     held_out: pd.DataFrame
     C: np.ndarray
@@ -29,17 +30,17 @@ class Frontier:
 
 def compute(study: Study) -> Frontier:
     """The law's least loss at each compute, from the smallest rung's to the largest's."""
-    everything = study.decayed
+    everything = study.everything("N", "D", "C", "loss")
     C = np.geomspace(everything["C"].min(), everything["C"].max(), GRID)
     try:
         variables = _cheapest(study, C, float((everything["C"] / (everything["N"] * everything["D"])).median()))
         loss, (low, high) = study.fit.predict(variables), study.fit.predict_interval(variables, LEVEL)
     except Refusal:
-        return Frontier(study.fitted, study.held_out, *[np.empty(0)] * 5)
+        return Frontier(study.loss_words, study.fitted, study.held_out, *[np.empty(0)] * 5)
     beyond = np.zeros(len(C), bool)
     for name in {"N", "D"} & set(study.law.variables):
         beyond |= (variables[name] < study.fitted[name].min()) | (variables[name] > study.fitted[name].max())
-    return Frontier(study.fitted, study.held_out, C, loss, low, high, beyond)
+    return Frontier(study.loss_words, study.fitted, study.held_out, C, loss, low, high, beyond)
 
 
 def _cheapest(study: Study, C: np.ndarray, flops_per_parameter_token: float) -> dict[str, np.ndarray]:
@@ -66,5 +67,5 @@ def draw(result: Frontier, axes: Axes) -> None:
     rungs(axes, result.fitted, "C", "loss", colour_of(result.fitted["N"]))
     if len(result.held_out):
         axes.plot(result.held_out["C"], result.held_out["loss"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
-    axes.set_ylabel(LOSS)
+    axes.set_ylabel(result.loss_words)
     legend(axes)

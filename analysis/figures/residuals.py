@@ -20,10 +20,12 @@ class Residuals:
 
 def compute(study: Study) -> Residuals:
     """Residuals of the study's law; refused where there is no fit."""
+    target = study.law.target
+    study.everything("N", "C", target)
 
     def with_residual(rungs: pd.DataFrame) -> pd.DataFrame:
         predicted = study.fit.predict(rungs) if len(rungs) else np.empty(0)
-        return rungs.assign(residual=100 * (rungs["loss"] / predicted - 1))
+        return rungs.assign(residual=100 * (rungs[target] / predicted - 1))
 
     return Residuals(with_residual(study.fitted), with_residual(study.held_out))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, LOSS, MIDDLE, colour_scale, legend, log_x, rungs
+from analysis.figures.style import HELD_OUT_MARK, MIDDLE, colour_scale, legend, log_x, rungs
 from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
 
@@ -30,6 +30,8 @@ class Curve:
 class Slices:
     x: str
     line: str
+    target: str
+    target_words: str
     fitted: pd.DataFrame
     held_out: pd.DataFrame
     curves: list[Curve]
@@ -39,21 +41,23 @@ def slices(x: str, line: str) -> Callable[[Study], Slices]:
     """Loss against `x` in lines of equal `line`, at most `MOST_CURVES` of them."""
 
     def compute(study: Study) -> Slices:
-        fixed = _spread(np.unique(study.decayed[line]))
-        grid = np.geomspace(study.decayed[x].min(), study.decayed[x].max(), GRID)
+        everything = study.everything("N", "D", study.law.target)
+        fixed = _spread(np.sort(everything[line].to_numpy()))
+        grid = np.geomspace(everything[x].min(), everything[x].max(), GRID)
         try:
             curves = [_curve(study, x, line, value, grid) for value in fixed]
         except Refusal:
             curves = []
-        return Slices(x, line, study.fitted, study.held_out, curves)
+        return Slices(x, line, study.law.target, study.loss_words, study.fitted, study.held_out, curves)
 
     return compute
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    if len(values) <= MOST_CURVES:
-        return values
-    return np.asarray(values[np.linspace(0, len(values) - 1, MOST_CURVES).round().astype(int)])
+    """At most `MOST_CURVES` of the values, evenly among the rungs that have them."""
+    if len(np.unique(values)) > MOST_CURVES:
+        values = values[np.linspace(0, len(values) - 1, MOST_CURVES).round().astype(int)]
+    return np.unique(values)
 
 
 def _curve(study: Study, x: str, line: str, fixed: float, grid: np.ndarray) -> Curve:
@@ -73,9 +77,9 @@ def draw(result: Slices, axes: Axes) -> None:
         axes.plot(curve.x, curve.loss, color=colour, linewidth=1.3)
     if result.curves:
         axes.plot([], [], color=MIDDLE, label=f"law and its {LEVEL_WORDS} interval")
-    rungs(axes, result.fitted, result.x, "loss", colour_of(result.fitted[result.line]))
+    rungs(axes, result.fitted, result.x, result.target, colour_of(result.fitted[result.line]))
     if len(result.held_out):
         held = result.held_out
-        axes.plot(held[result.x], held["loss"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
-    axes.set_ylabel(LOSS)
+        axes.plot(held[result.x], held[result.target], **HELD_OUT_MARK, label="held-out rung (not fitted)")
+    axes.set_ylabel(result.target_words)
     legend(axes)

@@ -96,6 +96,13 @@ def log_x(axes: Axes, variable: str, values: Numbers) -> None:
     _label(axes.xaxis, variable, low / pad, high * pad)
 
 
+def log_axis(axes: Axes, which: str, variable: str, values: Numbers) -> None:
+    """Makes N, D or C a logarithmic x or y axis from the smallest to the largest value, labelled with its unit."""
+    low, high = float(np.min(values)), float(np.max(values))
+    axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
+    _label(axes.xaxis if which == "x" else axes.yaxis, variable, low, high)
+
+
 def _label(axis: Axis, variable: str, low: float, high: float) -> None:
     axis.set_major_locator(FixedLocator(log_ticks(low, high)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: NUMBERS[variable](value)))

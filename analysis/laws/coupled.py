@@ -57,12 +57,10 @@ def coupled_law(prices: Mapping[str, tuple[str, Exponent]], floor: bool = True, 
         ),
         parameters=(*floors, *prices, *(exponent.name for exponent in exponents), "k"),
         basis=from_terms(terms),
-        **{
-            "to_natural": to_natural,
-            "from_natural": from_natural,
-            "rests_on": {name: (exponent.name, "k") for name, (_, exponent) in prices.items()},
-        }
-        | declared,
+        to_natural=to_natural,
+        from_natural=from_natural,
+        rests_on={name: (exponent.name, "k") for name, (_, exponent) in prices.items()},
+        **declared,
     )
 
 

@@ -46,8 +46,8 @@ class Jet:
 
     def __mul__(self, other: "Number") -> "Jet":
         if not isinstance(other, Jet):
-            parts = (part * np.asarray(other) if len(part) else NONE for part in (self.first_rxn, self.second_rxxn))
-            return Jet(self.value_rn * other, *parts, self.order)
+            first, second = (part * other if len(part) else NONE for part in (self.first_rxn, self.second_rxxn))
+            return Jet(self.value_rn * other, first, second, self.order)
         value = self.value_rn * other.value_rn
         if self.order == 0:
             return Jet(value)

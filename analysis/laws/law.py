@@ -50,7 +50,7 @@ class Basis:
 
 
 BasisFunction = Callable[[Array, Columns, int], Basis]
-Terms = Callable[[Sequence[Jet], Columns], Sequence[Jet | float]]
+Terms = Callable[[list[Jet], Columns], Sequence[Jet | float]]
 Conversion = Callable[[Array, Centre], Array]
 
 

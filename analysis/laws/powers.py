@@ -36,14 +36,10 @@ def sum_of_powers(terms: Mapping[str, Power], exponents: tuple[Exponent, ...], *
     def from_natural(theta_rp: Array, centre: Centre) -> Array:
         return np.concatenate([theta_rp[:, : len(terms)] * at_centre(theta_rp, centre), theta_rp[:, len(terms) :]], 1)
 
-    rests_on = {k: tuple(name for name, _ in power.values()) for k, power in terms.items() if power}
-    return Law(
-        variables=variables,
-        coefficients=tuple(terms),
-        exponents=exponents,
-        basis=basis,
-        **{"to_natural": to_natural, "from_natural": from_natural, "rests_on": rests_on} | declared,
-    )
+    usual: dict[str, Any] = {"to_natural": to_natural, "from_natural": from_natural}
+    usual["rests_on"] = {k: tuple(name for name, _ in power.values()) for k, power in terms.items() if power}
+    fields = usual | declared
+    return Law(variables=variables, coefficients=tuple(terms), exponents=exponents, basis=basis, **fields)
 
 
 def _exponentials(logs_kxn: Array, moving: list[int], exponents_rx: Array, order: int) -> Basis:
@@ -58,7 +54,7 @@ def _exponentials(logs_kxn: Array, moving: list[int], exponents_rx: Array, order
     def second(weights_rn: Array) -> Array:
         squares_knxx = np.einsum("kxn,kyn->knxy", logs_kxn, logs_kxn).reshape(terms, rows, -1)
         weighted_krn = np.swapaxes(value_rkn * weights_rn[:, None], 0, 1)
-        return np.swapaxes(weighted_krn @ squares_knxx, 0, 1).reshape(-1, terms, count, count)
+        return np.asarray(np.swapaxes(weighted_krn @ squares_knxx, 0, 1).reshape(-1, terms, count, count))
 
     return Basis(value_rkn, value_rkn[:, :, None] * logs_kxn, second)
 

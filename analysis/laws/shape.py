@@ -15,12 +15,18 @@ _DRIFT = Exponent("drift", -1.0, 1.0, 5, "linear", judged=False)
 
 
 def _distance(rho: Jet, drift: Jet, columns: Columns) -> Jet:
-    return np.log(columns["aspect"]) - rho - drift * np.log(columns["N"])
+    return -(rho + drift * np.log(columns["N"])) + np.log(columns["aspect"])
 
 
 def _rho(log_rho: Array, drift: Array, centre: Centre, sign: int) -> Array:
     """ln(rho) carried from centred variables to natural ones (sign +1) or back."""
-    return log_rho + sign * (np.log(centre["aspect"]) - drift * np.log(centre["N"]))
+    return np.asarray(log_rho + sign * (np.log(centre["aspect"]) - drift * np.log(centre["N"])))
+
+
+def _cheapest(theta_rp: Array, product_c: Array) -> Array:
+    """The best size at the best shape, where the distance is nought; A, B, alpha and beta stand alike in both laws."""
+    a, b, alpha, beta = theta_rp.T[[1, 3, 4, 5]]
+    return cheapest_params(a, b, alpha, beta, product_c)
 
 
 def _separate() -> Law:
@@ -48,7 +54,7 @@ def _separate() -> Law:
         basis=from_terms(terms),
         to_natural=lambda theta_rp, centre: rescaled(theta_rp, centre, +1),
         from_natural=lambda theta_rp, centre: rescaled(theta_rp, centre, -1),
-        cheapest=lambda theta_rp, product_c: cheapest_params(*theta_rp.T[[1, 3, 4, 5]], product_c),
+        cheapest=_cheapest,
         rests_on={"A": ("alpha",), "S": ("alpha",), "B": ("beta",)},
         extents=("rho",),
     )
@@ -100,7 +106,7 @@ def _coupled() -> Law:
         basis=from_terms(terms),
         to_natural=to_natural,
         from_natural=from_natural,
-        cheapest=lambda theta_rp, product_c: cheapest_params(*theta_rp.T[[1, 3, 4, 5]], product_c),
+        cheapest=_cheapest,
         rests_on={"A": ("alpha", "k"), "B": ("beta", "k")},
         extents=("S", "rho"),
     )

@@ -1,0 +1,112 @@
+"""Best choices for a budget: least loss there, intervals that hold it, the same numbers by closed form and by search."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.conventions import add_counts
+from analysis.fit import fit
+from analysis.laws import LAWS
+from analysis.optimum import BLOCK, Shapes, allocation, best
+from harness.refusal import Refusal
+from tests.analysis.catalogue import TRUTHS, design, truth
+from tests.analysis.worlds import TRUTH, branched_world
+
+TABLE = branched_world(1)
+BUDGET = 1e13
+
+
+def noiseless(name: str, bootstrap: int = 0):  # type: ignore[no-untyped-def]
+    table = design(name)
+    if "D" in table and "C" not in table:
+        table = table.assign(C=6 * table["N"] * table["D"])
+    table = table.assign(loss=LAWS[name].predict(truth(name), table))
+    return fit(name, table, bootstrap=bootstrap), table
+
+
+@pytest.mark.parametrize("name", ["chinchilla", "coupled", "gadre", "kaplan", "chinchilla_tied"])
+def test_nothing_else_at_the_budget_has_less_loss(name: str) -> None:
+    known, _ = noiseless(name)
+    found = best(known, [BUDGET], Shapes())[0]
+    assert found.params is not None and found.tokens is not None
+    assert 6 * found.params.value * found.tokens.value == pytest.approx(BUDGET)
+    n = found.params.value * np.geomspace(0.2, 5, 401)
+    d = BUDGET / 6 / n
+    losses = known.predict({"N": n, "D": d, "C": np.full_like(n, BUDGET), "M": d / n})
+    assert losses.min() == pytest.approx(found.loss.value, rel=1e-4)
+
+
+def test_search_and_closed_form_agree() -> None:
+    known, _ = noiseless("chinchilla")
+    searched = replace(known, law=replace(known.law, cheapest=None))
+    exact, grid = (best(one, [BUDGET], Shapes())[0] for one in (known, searched))
+    assert grid.params.value == pytest.approx(exact.params.value, rel=0.08)  # type: ignore[union-attr]
+    assert grid.loss.value == pytest.approx(exact.loss.value, rel=1e-4)
+
+
+def test_the_planted_optimum_lies_in_its_interval() -> None:
+    known = fit("chinchilla", TABLE, bootstrap=300)
+    found = best(known, [BUDGET], Shapes())[0]
+    planted = np.array([TRUTH[name] for name in known.law.parameters])
+    assert known.law.cheapest is not None
+    params = known.law.cheapest(planted[None], np.array([BUDGET / 6]))[0, 0]
+    assert found.params.low < params < found.params.high  # type: ignore[union-attr]
+    a, b = allocation(known, BUDGET, Shapes())
+    assert a.low < TRUTH["beta"] / (TRUTH["alpha"] + TRUTH["beta"]) < a.high
+    assert a.value + b.value == pytest.approx(1)
+
+
+def test_what_a_rule_of_thumb_wastes() -> None:
+    """At the budget where twenty tokens a parameter are right nothing is wasted; elsewhere what an equal loss saves."""
+    known, _ = noiseless("chinchilla")
+    budgets = np.geomspace(1e2, 1e16, 400)
+    found = best(known, budgets.tolist(), Shapes())
+    wasted = np.array([one.wasted.value for one in found])  # type: ignore[union-attr]
+    ratio = np.array([one.tokens_per_param.value for one in found])  # type: ignore[union-attr]
+    right = np.abs(np.log(ratio / 20)).argmin()
+    assert wasted[right] < 1e-3
+    off = np.abs(np.log(ratio / 20)) > 1
+    assert (wasted[off] > 0.01).all()
+    one = int(np.flatnonzero(off)[0])
+    saved = best(known, [budgets[one] * (1 - wasted[one])], Shapes())[0]
+    ruled = np.sqrt(budgets[one] / 6 / 20)
+    assert saved.loss.value == pytest.approx(known.predict({"N": ruled, "D": 20 * ruled})[0], rel=1e-4)
+
+
+def test_a_law_of_shape_gives_its_own_best_shape() -> None:
+    known, table = noiseless("shape")
+    found = best(known, [1e13], Shapes.of(table))[0]
+    planted = TRUTHS["shape"]
+    assert found.aspect.value == pytest.approx(planted["rho"] * found.params.value ** planted["drift"], rel=1e-4)  # type: ignore[union-attr]
+    assert found.shape_from == "the law"
+    block = (table["N"] / (table["depth"] * table["width"] ** 2)).median()
+    assert block * found.depth.value * found.width.value**2 == pytest.approx(found.params.value, rel=1e-6)  # type: ignore[union-attr]
+
+
+def test_a_law_of_depth_and_width_is_searched_within_the_table_s_shapes() -> None:
+    known, table = noiseless("gemstones")
+    shapes = Shapes.of(table)
+    found = best(known, [1e13], shapes)[0]
+    assert shapes.aspect_low <= found.aspect.value <= shapes.aspect_high  # type: ignore[union-attr]
+    assert shapes.params_per_block > BLOCK  # the embedding counts
+
+
+def test_shapes_of_a_table_without_shapes_are_unknown() -> None:
+    found = best(fit("chinchilla", TABLE, bootstrap=0), [BUDGET], Shapes.of(TABLE))[0]
+    assert found.depth is None
+    shaped = add_counts(pd.DataFrame({"params_given": [12e6], "tokens": [1e9], "depth": [10], "width": [320]}), "given")
+    assert Shapes.of(shaped).aspect == 32
+
+
+@pytest.mark.parametrize(("law", "words"), [("power_N", "alone"), ("loss_to_loss", "says nothing about compute")])
+def test_a_law_that_knows_no_compute_is_refused(law: str, words: str) -> None:
+    known, _ = noiseless(law)
+    with pytest.raises(Refusal, match=words):
+        best(known, [BUDGET], Shapes())
+
+
+def test_a_budget_must_be_a_number() -> None:
+    with pytest.raises(Refusal, match="positive"):
+        best(fit("chinchilla", TABLE, bootstrap=0), [float("nan")], Shapes())
