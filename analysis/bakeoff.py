@@ -33,7 +33,9 @@ REFITS = 200  # how often each law is fitted again, to trunks drawn anew
 FEWEST_STEPS = 3  # distinct values of a count that a quarter can be held out from
 FEWEST_SHAPES = 4  # distinct aspect ratios, of which two stay
 SAME_SIZE = 0.02  # one model's or budget's counts differ by less than this share
+MOST_SHAPES = 0.5  # share of the rows beyond which the outer shapes are no longer extremes
 ROUNDING = 1e-6  # errors below this are the solver's
+SAME = 1e-3  # relative difference of two errors that is none
 LARGEST = 10.0  # a log error beyond this is a resample that lost the law
 DECLARED = "declared"
 BEST, TIES, LOSES, UNSURE, REFUSED, BEATS = "best", "ties", "loses", "no interval", "refused", "beats the laws"
@@ -91,6 +93,11 @@ def extreme_shapes(table: pd.DataFrame) -> Cut:
         )
     outer = max(1, len(shapes) // 8)
     held_n = (aspect_n <= shapes[outer - 1]) | (aspect_n >= shapes[-outer])
+    if held_n.mean() > MOST_SHAPES:
+        raise Refusal(
+            f"{held_n.sum()} of {len(table)} rows have the lowest or the highest aspect ratio, more than half: train "
+            "more shapes between them"
+        )
     return Cut(held_n, ~held_n)
 
 
@@ -225,7 +232,7 @@ class BakeOff:
         ranks: dict[str, list[float]] = {}
         for split in self.splits:
             entries = self.on(split.name)
-            keys = [round(math.log(max(entry.rms, ROUNDING)), 4) if entry.scored else np.inf for entry in entries]
+            keys = [round(math.log(max(entry.rms, ROUNDING)), 3) if entry.scored else np.inf for entry in entries]
             for entry, rank in zip(entries, rankdata(keys), strict=True):
                 ranks.setdefault(entry.law, []).append(float(rank))
         found = []
@@ -247,8 +254,7 @@ class BakeOff:
     def _same(self, one: str, other: str) -> bool:
         pairs = [(self.entry(one, split.name), self.entry(other, split.name)) for split in self.splits]
         return all(
-            a.scored and b.scored and np.allclose(a.predicted_m, b.predicted_m, rtol=10 * ROUNDING, atol=0)
-            for a, b in pairs
+            a.scored and b.scored and np.allclose(a.predicted_m, b.predicted_m, rtol=ROUNDING, atol=0) for a, b in pairs
         )
 
     def words(self) -> list[str]:
@@ -307,6 +313,10 @@ def share(error: float) -> str:
     return f"{100 * error:.0f}" if error >= 0.0995 else f"{100 * error:#.2g}"
 
 
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 99.5 else f"{ratio:.2g}"
+
+
 def _head(found: BakeOff) -> str:
     laws, splits = len(found.standings), len(found.splits)
     return (
@@ -325,7 +335,7 @@ def _split_in_words(found: BakeOff, split: Split) -> str:
     for verdict, words in ((TIES, "not told apart from it"), (UNSURE, "too few trunks to tell it from")):
         names = [entry.law for entry in entries if entry.verdict == verdict]
         said += [f"{words}: {', '.join(names)}"] if names else []
-    losers = [f"{entry.law} {entry.ratio:.2g}" for entry in entries if entry.verdict == LOSES]
+    losers = [f"{entry.law} {_times(entry.ratio)}" for entry in entries if entry.verdict == LOSES]
     said += [f"lose, with so many times its error: {', '.join(losers)}"] if losers else []
     for entry in found.on(split.name, baselines=True):
         if entry.scored and entry.rms < best.rms:
@@ -338,7 +348,7 @@ def _size(split: Split) -> str:
     shared = f", {split.shared_trunks} of them with other rows fitted" if split.shared_trunks else ""
     return (
         f"{split.held_rows} rows of {split.held_trunks} trunks held out{shared}, {split.fitted_rows} rows fitted, "
-        f"{split.beyond:.2g} times the fitted compute"
+        f"{_times(split.beyond)} times the fitted compute"
     )
 
 
@@ -347,7 +357,7 @@ def _verdict(found: BakeOff) -> Iterator[str]:
     standings, splits = [s for s in found.standings if s.law in found.alike], len(found.splits)
     if len(standings) < 2:
         return
-    unbeaten = [s.law for s in standings if s.best + s.ties == splits]
+    unbeaten = [s.law for s in standings if not (s.loses or s.refused)]
     if splits > 1 and not any(s.best == splits for s in standings):
         yield "no law errs least on every split"
     losers = [f"{s.law} ({s.loses})" for s in standings if s.loses]
@@ -357,7 +367,7 @@ def _verdict(found: BakeOff) -> Iterator[str]:
         yield f"only {unbeaten[0]} never loses"
     elif unbeaten:
         yield f"never lose: {', '.join(unbeaten)}; the data do not rank these"
-    elif not any(s.unsure for s in standings):
+    else:
         yield "no law wins everywhere: each loses, or cannot be fitted, on some split"
     twins = [" = ".join((law, *others)) for law, others in found.alike.items() if others]
     if twins:
@@ -371,9 +381,11 @@ def _absent(found: BakeOff) -> Iterator[str]:
         yield f"not converged: {', '.join(adrift)}"
     shaky = Counter(e.law for e in laws if e.scored and "converged" in e.status and not e.sound)
     if shaky:
-        yield f"at a bound or in a flat valley, and on how many splits: {_counted(shaky)}"
+        reservation = "at a bound, in a flat valley, or where the search had started"
+        yield f"converged with a reservation ({reservation}), on how many splits: {_counted(shaky)}"
     for split in found.splits:
-        unfitted = [f"{entry.law} ({entry.reason})" for entry in found.on(split.name) if not entry.scored]
+        missing = [entry for entry in found.on(split.name) if not entry.scored]
+        unfitted = [f"{entry.law} ({entry.reason.partition(';')[0]})" for entry in missing]
         if unfitted:
             yield f"not fitted on {split.name}: {', '.join(unfitted)}"
     yield from (f"no split {name}: {reason}" for name, reason in found.refused.items())
@@ -528,6 +540,11 @@ class _Arena:
             held_hash=held_hash(self.held),
         )
 
+    @property
+    def refits(self) -> int:
+        """None where the held-out trunks are too few for any interval."""
+        return REFITS if self.replicates and self.split.held_trunks >= FEWEST_CLUSTERS else 0
+
     def law(self, law: Law) -> _Guess:
         """The law fitted without the held-out rows."""
         try:
@@ -548,7 +565,7 @@ class _Arena:
             data_hash=known.data_hash,
             predicted_m=predicted_m,
         )
-        draws_rp = refits(known, self.fitted, REFITS if self.replicates else 0)
+        draws_rp = refits(known, self.fitted, self.refits)
         with np.errstate(all="ignore"):  # a refit may leave all bounds of sense; it is cut off below
             refits_rm = law.predict(draws_rp, seen) if len(draws_rp) else np.empty((0, len(seen)))
         return _Guess(entry, known.clusters, refits_rm)
@@ -562,7 +579,7 @@ class _Arena:
             predicted_m = _positive(guess(self.fitted, compute_m))
         except Refusal as refusal:
             return _Guess(Entry(name, self.name, reason=str(refusal), baseline=True), 0, np.empty((0, len(self.held))))
-        number = REFITS if self.replicates and trunks >= FEWEST_CLUSTERS else 0
+        number = self.refits if trunks >= FEWEST_CLUSTERS else 0
         counts_rg, group_c = draw_counts(np.zeros(trunks, int), number, self.options.seed)
         again = [guess(self.fitted[drawn], compute_m) for drawn in counts_rg[:, group_c[cluster_n]] > 0]
         refits_rm = np.array(again).reshape(number, len(compute_m))
@@ -593,7 +610,8 @@ class _Arena:
         scored = [one for one in measured[: len(laws)] if one[0].scored]
         if not scored:
             return [entry for entry, *_ in measured]
-        best, best_trunks, best_draws = min(scored, key=lambda one: one[0].rms)
+        least = max(min(entry.rms for entry, *_ in scored), ROUNDING) * (1 + SAME)
+        best, best_trunks, best_draws = next(one for one in scored if one[0].rms <= least)
         entries = []
         for entry, trunks, draws_b in measured:
             if not entry.scored or entry is best:

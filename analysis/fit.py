@@ -28,6 +28,7 @@ Variables = Mapping[str, Any] | pd.DataFrame
 WIDEST_RATIO = 2.0
 BOUND_SHARE = 0.05  # a parameter at a bound in more resamples than this has no interval
 SEARCH_ROWS = 4_000  # the search looks at no more rows than these, drawn at random; the optimum is of all of them
+LEAST_SIZE = 1e-100  # of a variable or a target: products of a few powers must still be numbers
 LOG_DELTA, NOISE_DELTA = 1e-3, 1.345  # widths of Huber's function in log loss (arXiv 2203.15556), and in known noise
 
 
@@ -211,6 +212,7 @@ def plain(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
 
+@np.errstate(all="ignore")  # what overflows is no optimum, and is left behind
 def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
     """Fits the law to the table's rows; `options` are the fields of `Options`.
 
@@ -224,14 +226,18 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
     with one_thread():
         optima, started_rp, settings_gp = optimise(problem)
         best = int(optima.value_r.argmin())
-        optimum_p = optima.theta_rp[best]
+        if not np.isfinite(optima.value_r[best]):
+            raise Refusal(
+                f"law {declared.name!r} overflows on these rows wherever it is tried: their numbers lie further apart "
+                "than arithmetic reaches; drop the rows that are out of place"
+            )
         draws_rp = _bootstrap(problem, optima, settings_gp, selection, wanted)
         certificate = certify(problem, optima, started_rp)
-    residual_n, jacobian_np = residuals(problem, optimum_p)
+    residual_n, jacobian_np = residuals(problem, optima.theta_rp[best])
     touching_p = ((draws_rp <= problem.low_p) | (draws_rp >= problem.high_p)).mean(axis=0) if len(draws_rp) else 0.0
     engine_names = (*declared.coefficients, *(exponent.name for exponent in declared.exponents))
     touching = dict(zip(engine_names, np.broadcast_to(touching_p, len(engine_names)), strict=True))
-    found = natural(declared, optimum_p[None], centre, loss_centre)[0]
+    found = natural(declared, optima.theta_rp[best : best + 1], centre, loss_centre)[0]
     return Fit(
         law=declared,
         options=wanted,
@@ -274,6 +280,9 @@ def pose(
 
     centre = {name: centre_of(values) for name, values in selection.columns.items()}
     centre |= {name: centre[other] for name, other in law.centred_with.items()}
+    for name, size in centre.items():
+        if not LEAST_SIZE < size < 1 / LEAST_SIZE:
+            raise Refusal(f"{name} is about {size:.2g}, beyond what powers of it can be computed with: change its unit")
     columns = {name: values / centre[name] for name, values in selection.columns.items()}
     objective = make_objectives(wanted.width)[wanted.objective]
     loss_n, noise_n = selection.loss_n, selection.noise_n

@@ -27,10 +27,10 @@ def interval(draws: Array, point: Array, level: float, clusters: int) -> tuple[A
     if not len(draws) or clusters < FEWEST_CLUSTERS:
         return np.full_like(point, np.nan), np.full_like(point, np.nan)
     shares = [share for share, _ in NORMAL_SPANS]
-    lower, upper = (np.quantile(draws, at, axis=0) for at in (shares, [1 - share for share in shares]))
-    bottom = np.quantile(draws, 0.5 - level / 2, axis=0)
-    in_logs = (lower[0] > 0) & (np.asarray(point) > 0) & (draws.min(axis=0) >= 0)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
+        lower, upper = (np.quantile(draws, at, axis=0) for at in (shares, [1 - share for share in shares]))
+        bottom = np.quantile(draws, 0.5 - level / 2, axis=0)
+        in_logs = (lower[0] > 0) & (np.asarray(point) > 0) & (draws.min(axis=0) >= 0)
         spans = np.where(in_logs, np.log(upper) - np.log(lower), upper - lower)
         spans = np.stack([span / normal for span, (_, normal) in zip(spans, NORMAL_SPANS, strict=True)])
         spread = np.where(np.isfinite(spans[1]), spans.mean(axis=0), spans[0])
@@ -45,10 +45,13 @@ def new_trunk_interval(draws: Array, noise: Array, point: Array, level: float, c
     if not len(draws) or clusters < FEWEST_CLUSTERS:
         return np.full_like(point, np.nan), np.full_like(point, np.nan)
     factor = reach(clusters, level) / float(ndtri(0.5 + level / 2))
-    spread = np.log(np.maximum(draws, 1e-300)) + noise
-    low, high = np.quantile(spread, [0.5 - level / 2, 0.5 + level / 2], axis=0)
     middle = np.log(np.maximum(point, 1e-300))
-    return np.exp(middle + factor * np.minimum(low - middle, 0)), np.exp(middle + factor * np.maximum(high - middle, 0))
+    with np.errstate(all="ignore"):
+        spread = np.log(np.maximum(draws, 1e-300)) + noise
+        low, high = np.quantile(spread, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+        return np.exp(middle + factor * np.minimum(low - middle, 0)), np.exp(
+            middle + factor * np.maximum(high - middle, 0)
+        )
 
 
 def new_trunk_residuals(jacobian_np: Array, residual_n: Array, cluster_n: np.ndarray) -> Array:

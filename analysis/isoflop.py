@@ -583,9 +583,10 @@ def _against_law(budget: Budget, known: Fit) -> Budget:
     bias = _exp(found - true) - 1
     refused = budget.refused
     if refused is None and not abs(bias) <= MOST_BIAS:
-        words = f"without noise the fitted law's minimum would come out {percent(bias)} off on these rows, and "
-        words += (
-            f"{100 * MOST_BIAS:.0f} % is the most: give every size the same compute, or keep those near the minimum"
+        missed = f"misses its best size by {percent(bias)}" if math.isfinite(bias) else "has no minimum"
+        words = (
+            f"even a noiseless parabola of the fitted law {missed} on these rows, and {100 * MOST_BIAS:.0f} % is all "
+            "that is allowed: give every size the same compute, or keep those near the minimum"
         )
         refused = Refused("biased", bias, MOST_BIAS, words)
     return replace(budget, bias=bias, refused=refused)

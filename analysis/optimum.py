@@ -31,6 +31,7 @@ class Shapes:
     aspect_high: float = np.nan
 
     @classmethod
+    @np.errstate(all="ignore")
     def of(cls, table: pd.DataFrame) -> "Shapes":
         """Read from columns N, D, C, depth and width, as far as they are there."""
 
@@ -83,6 +84,7 @@ class Best:
         return {name: part.to_json() if isinstance(part, Quantity) else part for name, part in vars(self).items()}
 
 
+@np.errstate(all="ignore")
 def best(known: Fit, budgets: Sequence[float], shapes: Shapes, level: float = 0.90) -> list[Best]:
     """The optimum at each budget, in FLOPs; refused for a law that knows no compute."""
     for flops in budgets:
@@ -196,6 +198,7 @@ def _wasted(known: Fit, theta_rp: Array, product: float, quantity: Callable[[Arr
     return Quantity(found.value, max(found.low, 0.0), found.high)
 
 
+@np.errstate(all="ignore")
 def allocation(known: Fit, flops: float, shapes: Shapes, level: float = 0.90) -> tuple[Quantity, Quantity]:
     """Exponents a and b of N* ~ C^a and D* ~ C^b about the budget, with intervals; refused for a law without both."""
     if known.law.cheapest is None:

@@ -8,8 +8,8 @@ from analysis.solve import DRAW_DECREMENT, SAME_OPTIMUM, Optimum, Problem, polis
 POOL = 256  # settings of the grid that stand for the whole box when a replicate looks for its start
 CHECKED = 100  # replicates that are searched from a second start, and all are if one of these ends lower there
 MOST_GROUPS = 1_000  # more clusters than this are drawn in random groups, whose spread is the same
-# With more rows a replicate is one Newton step from the optimum: at 8,000 rows of the pair law its spread is then within
-# 1 % of the full search's, and draws correlate at .9996 (`benchmarks.fit_law` times both).
+# With more rows a replicate is one Newton step from the optimum: at 8,000 rows of the pair law its spread is within 1 %
+# of the full search's, and their draws correlate at .9996.
 MOST_ROWS = 8_000
 
 
@@ -34,8 +34,8 @@ def draw_counts(stratum_c: np.ndarray, replicates: int, seed: int) -> tuple[Arra
 def resample(problem: Problem, optima: Optimum, settings_gp: Array, group_n: np.ndarray, counts_rg: Array) -> Array:
     """The optimum of every resample, [r, p].
 
-    Every resample weighs the settings of the search (`settings_gp`, the best first) and all optima that it led to by its
-    own objective, and Newton goes on from the best of them. The first resamples go on from the best setting as well.
+    Every resample weighs the settings of the search (`settings_gp`, the best first) and all optima that it led to by
+    its own objective, and Newton goes on from the best of them. The first go on from the best setting as well.
     """
     best = int(optima.value_r.argmin())
     if len(problem.loss_n) > MOST_ROWS:
@@ -44,7 +44,7 @@ def resample(problem: Problem, optima: Optimum, settings_gp: Array, group_n: np.
     weights_rn = counts_rg[:, group_n] * problem.weight_n
     _, others = np.unique(np.round(np.log(optima.value_r + 1e-300), 6), return_index=True)
     pool_gp = np.concatenate([grid_gp, optima.theta_rp[others]])
-    worth_rg = weights_rn @ row_values(problem, pool_gp, deltas[0]).T
+    worth_rg = np.nan_to_num(weights_rn @ row_values(problem, pool_gp, deltas[0]).T, nan=np.inf)
     found = polish(problem, pool_gp[worth_rg.argmin(axis=1)], weights_rn, deltas, DRAW_DECREMENT)
 
     def anew(part: slice) -> Optimum:

@@ -19,6 +19,7 @@ SAME_OPTIMUM = 1e-6  # relative difference of two objectives that still counts a
 # A Newton step that promises less than this share of the objective is rounding; for a bootstrap replicate, far less
 # than the replicates differ by.
 DECREMENT, DRAW_DECREMENT = 1e-14, 1e-7
+ON_THE_WAY = 1e-6  # the same for a width that another follows
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,13 @@ class Derivatives:
     gradient_rp: Array
     hessian_rpp: Array
     majorant_rpp: Array
+
+    @property
+    def finite(self) -> np.ndarray:
+        """Settings where nothing has overflowed."""
+        sizes = [self.value_r, np.abs(self.gradient_rp).sum(axis=1)]
+        sizes += [np.abs(part).sum(axis=(1, 2)) for part in (self.hessian_rpp, self.majorant_rpp)]
+        return np.asarray(np.isfinite(np.sum(sizes, axis=0)))
 
     def at(self, settings: np.ndarray) -> "Derivatives":
         return Derivatives(
@@ -207,7 +215,8 @@ def polish(
         weights = weights_rn[part] if len(weights_rn) > 1 else weights_rn
         theta = theta_rp[part]
         for delta in deltas:
-            optimum = _newton(problem, theta, weights, delta, decrement, (low_rp[part], high_rp[part]), exact)
+            enough = decrement if delta == deltas[-1] else max(decrement, ON_THE_WAY)
+            optimum = _newton(problem, theta, weights, delta, enough, (low_rp[part], high_rp[part]), exact)
             theta = optimum.theta_rp
         batches.append(optimum)
     return Optimum(
@@ -234,9 +243,11 @@ def _newton(
     here = derivatives(problem, theta_rp, weights_rn, delta, exact)
     damping_r = np.full(len(theta_rp), 1e-2)
     norm_r, converged_r = np.full(len(theta_rp), np.inf), np.zeros(len(theta_rp), bool)
-    active = np.arange(len(theta_rp))
+    active = np.flatnonzero(here.finite)
     tiny_r = 1e-26 * weights_rn.sum(axis=1)  # the objective of a table without noise is rounding
     for _ in range(MAX_STEPS if exact else DRAW_STEPS):
+        if not len(active):
+            break
         low, high, now = low_rp[active], high_rp[active], here.at(active)
         held_rp = _held(theta_rp[active], now, low, high)
         step_rp, decrement_r, norm_r[active] = _step(now, held_rp, damping_r[active])
@@ -244,14 +255,12 @@ def _newton(
         step_rp = _within(theta_rp[active], step_rp, now, held_rp, damping_r[active], (low, high))
         trial_rp = np.clip(theta_rp[active] + step_rp, low, high)
         trial = derivatives(problem, trial_rp, weights_rn[active], delta, exact)
-        better_r = trial.value_r < now.value_r
+        better_r = (trial.value_r < now.value_r) & trial.finite
         theta_rp[active[better_r]] = trial_rp[better_r]
         here.replace(active[better_r], trial, better_r)
         damping_r[active] = np.clip(damping_r[active] * np.where(better_r, DOWN, UP), 1e-14, 1e12)
         active = active[~converged_r[active]]
-        if not len(active):
-            break
-    return Optimum(theta_rp, here.value_r, norm_r, converged_r)
+    return Optimum(theta_rp, np.where(here.finite, here.value_r, np.inf), norm_r, converged_r)
 
 
 def _held(theta_rp: Array, here: Derivatives, low_rp: Array, high_rp: Array) -> np.ndarray:
@@ -334,7 +343,8 @@ def search(problem: Problem) -> tuple[Array, Array]:
     for number, value_gkn in enumerate(bases):
         loss_gn = (coefficients_gk[number * step : (number + 1) * step, None] @ value_gkn)[:, 0]
         values.append(_huber(_residuals(problem, loss_gn)[0], problem.objective.deltas[0]) @ problem.weight_n)
-    return np.concatenate([coefficients_gk, grid_gx], axis=1), np.concatenate(values)
+    value_g = np.nan_to_num(np.concatenate(values), nan=np.inf, posinf=np.inf)
+    return np.concatenate([np.nan_to_num(coefficients_gk), grid_gx], axis=1), value_g
 
 
 def starts(theta_gp: Array, value_g: Array) -> Array:

@@ -13,6 +13,7 @@ from analysis.conventions import CONVENTIONS, add_counts
 from analysis.fit import Fit, Options, fit, plain, rows_for
 from analysis.forecast import Forecast, held_out_rows, score
 from analysis.imported import read
+from analysis.isoflop import IsoFlop, isoflop
 from analysis.laws import LAWS
 from analysis.laws.law import Law
 from analysis.optimum import Shapes, allocation
@@ -191,10 +192,8 @@ class Study:
         return found
 
     @cached_property
-    def isoflop(self) -> Any:
+    def isoflop(self) -> IsoFlop:
         """The compute-optimal allocation by the three approaches, parabolas audited."""
-        from analysis.isoflop import isoflop
-
         return isoflop(self.fitted, bootstrap=self.bootstrap, phase=None)
 
     @cached_property

@@ -57,7 +57,7 @@ def _cell(axes: Axes, entry: Entry, x: float, y: float, scale: LogNorm) -> None:
     if framed:
         frame = Rectangle((x - 0.45, y - 0.41), 0.90, 0.82, fill=False, edgecolor=FRAME, linewidth=framed, zorder=3)
         axes.add_patch(frame)
-    text = f"{share(entry.rms)}{'?' * (entry.verdict == UNSURE)}{'' if entry.sound else '°'}"
+    text = f"{share(entry.rms)}{'?' * (entry.verdict == UNSURE)}{'' if entry.sound else '†'}"
     weight = "bold" if entry.verdict in (BEST, TIES, BEATS) else "normal"
     axes.text(x, y, text, ha="center", va="center", fontsize=FONT, color=_on(shade), weight=weight, zorder=4)
 
@@ -84,9 +84,9 @@ def _note(result: BakeOff, hidden: int) -> str:
     said = "heavy frame: least error of the laws; light frame: not told apart from it"
     marks = [
         ("? no interval", any(entry.verdict == UNSURE for entry in result.entries)),
-        ("° at a bound or in a flat valley", not all(entry.sound for entry in result.entries if entry.scored)),
+        ("† converged with a reservation", not all(entry.sound for entry in result.entries if entry.scored)),
         ("– not fitted", not all(entry.scored for entry in result.entries)),
-        (f"{hidden} laws of higher mean rank are in the table", hidden > 0),
+        (f"{hidden} laws behind these are in the table", hidden > 0),
     ]
     more = "; ".join(words for words, wanted in marks if wanted)
     return f"{said}\n{more}" if more else said

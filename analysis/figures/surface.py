@@ -1,6 +1,7 @@
 """The fitted loss over size and data, with the rungs on it, lines of equal compute and the path of the best size."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ def draw(result: Surface, axes: Axes) -> None:
     _equal_compute(result, axes)
     if len(result.best_N):
         axes.plot(result.best_N, result.best_D, color=SERIES[1], label="law's best size")
-    dots = {"color": ON_BLUE, "edgecolors": PAPER_ON_BLUE, "linewidths": 0.4, "zorder": 3}
+    dots: dict[str, Any] = {"color": ON_BLUE, "edgecolors": PAPER_ON_BLUE, "linewidths": 0.4, "zorder": 3}
     axes.scatter(result.fitted["N"], result.fitted["D"], s=12, label="fitted rung", **dots)
     if len(result.held_out):
         axes.plot(result.held_out["N"], result.held_out["D"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
@@ -70,8 +71,8 @@ def draw(result: Surface, axes: Axes) -> None:
 def _equal_compute(result: Surface, axes: Axes) -> None:
     """Dotted lines of equal compute, their FLOPs written where few rungs are: towards the large models."""
     compute = result.factor * result.fitted["N"] * result.fitted["D"]
-    box = {"facecolor": PAPER_ON_BLUE, "edgecolor": "none", "pad": 1.2, "alpha": 0.8}
-    style = {"color": ON_BLUE, "fontsize": 8, "ha": "center", "va": "center", "bbox": box, "zorder": 2}
+    box: dict[str, Any] = {"facecolor": PAPER_ON_BLUE, "edgecolor": "none", "pad": 1.2, "alpha": 0.8}
+    style: dict[str, Any] = {"color": ON_BLUE, "fontsize": 8, "ha": "center", "va": "center", "bbox": box, "zorder": 2}
     for flops in np.geomspace(compute.min(), compute.max(), 4):
         line = flops / result.factor / result.N
         axes.plot(result.N, line, ":", color=ON_BLUE, linewidth=0.8)

@@ -118,10 +118,11 @@ class Law:
                 raise Refusal(f"law {self.name!r} needs {name}, and only {', '.join(map(str, variables))} is given")
         raw = np.broadcast_arrays(*[np.atleast_1d(np.asarray(variables[v], np.float64)) for v in self.variables])
         columns = dict(zip(self.variables, raw, strict=True))
-        theta_rp = self.from_natural(np.atleast_2d(theta), dict.fromkeys(self.variables, 1.0))
         count = len(self.coefficients)
-        value_rkn = self.basis(theta_rp[:, count:], columns, 0).value_rkn
-        loss_rn = (theta_rp[:, None, :count] @ value_rkn)[:, 0]
+        with np.errstate(all="ignore"):
+            theta_rp = self.from_natural(np.atleast_2d(theta), dict.fromkeys(self.variables, 1.0))
+            value_rkn = self.basis(theta_rp[:, count:], columns, 0).value_rkn
+            loss_rn = (theta_rp[:, None, :count] @ value_rkn)[:, 0]
         return loss_rn[0] if np.ndim(theta) == 1 else loss_rn
 
 
