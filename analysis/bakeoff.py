@@ -681,7 +681,8 @@ def refits(known: Fit, table: pd.DataFrame, count: int) -> Array:
     law, options = known.law, known.options
     selection = selected(law, table, options)
     problem, centre, loss_centre = pose(law, selection, options)
-    theta_p = law.from_natural(known.theta[None], centre)[0]
+    with np.errstate(all="ignore"):  # a price of nought has no logarithm, and such a fit no refits
+        theta_p = law.from_natural(known.theta[None], centre)[0]
     theta_p[: len(law.coefficients)] /= loss_centre
     if not count or selection.clusters < FEWEST_CLUSTERS or not np.isfinite(theta_p).all():
         return np.empty((0, len(law.parameters)))
@@ -689,9 +690,11 @@ def refits(known: Fit, table: pd.DataFrame, count: int) -> Array:
     group_n = group_c[selection.cluster_n]
     with threadpool_limits(1, "blas"):
         if len(group_n) > MOST_ROWS:
-            draws_rp = resample(problem, theta_p, theta_p[None], group_n, counts_rg)
+            optimum = polish(problem, theta_p[None], problem.weight_n[None], problem.objective.deltas)
+            draws_rp = resample(problem, optimum, optimum.theta_rp, group_n, counts_rg)
         else:
             weights_rn = counts_rg[:, group_n] * problem.weight_n
             start_rp = np.tile(theta_p, (count, 1))
             draws_rp = polish(problem, start_rp, weights_rn, problem.objective.draw_deltas, DRAW_DECREMENT).theta_rp
-    return to_natural(law, draws_rp, centre, loss_centre)
+    with np.errstate(all="ignore"):
+        return to_natural(law, draws_rp, centre, loss_centre)

@@ -307,6 +307,9 @@ def optimise(problem: Problem) -> tuple[Optimum, Array, Array]:
         distinct = np.unique(np.round(np.log(optima.value_r + 1e-300), 4), return_index=True)[1][:3]
         start_rp = optima.theta_rp[distinct]
         optima = polish(problem, start_rp, problem.weight_n[None], deltas)
+    best = int(optima.value_r.argmin())
+    if not optima.converged_r[best]:  # it was left behind by starts that ended sooner, and higher
+        optima.replace(best, polish(problem, optima.theta_rp[best : best + 1], problem.weight_n[None], deltas))
     return optima, start_rp, theta_gp[value_g.argsort()]
 
 

@@ -444,7 +444,7 @@ SECTIONS: dict[str, Section] = {
     "profile": Section("How sure", profiles, ("profiles",)),
     "conventions": Section("Counting conventions", conventions, ("exponents",)),
     "isoflop": Section("IsoFLOP", isoflops, ("isoflop",)),
-    "bake-off": Section("Bake-off", bakeoff),
+    "bake-off": Section("Bake-off", bakeoff, ("bakeoff",)),
     "transfer": Section("Zero-shot transfer", transfer, ("transfer_loss", "transfer_compute"), "sweep"),
     "rungs": Section("Rungs", rungs, ("training",), "sweep"),
     "failures": Section("Failures", failures, of="sweep"),

@@ -13,8 +13,9 @@ from analysis.laws.law import Law
 
 BATCH_NUMBERS = 16_384  # settings times rows that are worked on together: few calls, and arrays that stay in the cache
 STARTS = 12  # parts of the first exponent's range, each of which gives the search's best point in it as a start
+MOST_DAMPING = 1e12
 DOWN, UP = 0.5, 4.0  # damping after a step that was taken, and after one that was not
-MAX_STEPS, DRAW_STEPS = 2000, 200
+MAX_STEPS, DRAW_STEPS, LAGGARDS = 2000, 200, 3
 SAME_OPTIMUM = 1e-6  # relative difference of two objectives that still counts as agreement
 # A Newton step that promises less than this share of the objective is rounding; for a bootstrap replicate, far less
 # than the replicates differ by.
@@ -79,8 +80,10 @@ class Optimum:
     gradient_r: Array
     converged_r: np.ndarray
 
-    def at(self, chosen: np.ndarray) -> "Optimum":
-        return Optimum(self.theta_rp[chosen], self.value_r[chosen], self.gradient_r[chosen], self.converged_r[chosen])
+    def replace(self, number: int, new: "Optimum") -> None:
+        """Overwrites one setting's end in place by the only one of the new."""
+        self.theta_rp[number], self.value_r[number] = new.theta_rp[0], new.value_r[0]
+        self.gradient_r[number], self.converged_r[number] = new.gradient_r[0], new.converged_r[0]
 
 
 @dataclass(frozen=True)
@@ -245,8 +248,9 @@ def _newton(
     norm_r, converged_r = np.full(len(theta_rp), np.inf), np.zeros(len(theta_rp), bool)
     active = np.flatnonzero(here.finite)
     tiny_r = 1e-26 * weights_rn.sum(axis=1)  # the objective of a table without noise is rounding
-    for _ in range(MAX_STEPS if exact else DRAW_STEPS):
-        if not len(active):
+    most = MAX_STEPS if exact else DRAW_STEPS
+    for number in range(MAX_STEPS):
+        if number >= most or not len(active):
             break
         low, high, now = low_rp[active], high_rp[active], here.at(active)
         held_rp = _held(theta_rp[active], now, low, high)
@@ -258,8 +262,11 @@ def _newton(
         better_r = (trial.value_r < now.value_r) & trial.finite
         theta_rp[active[better_r]] = trial_rp[better_r]
         here.replace(active[better_r], trial, better_r)
-        damping_r[active] = np.clip(damping_r[active] * np.where(better_r, DOWN, UP), 1e-14, 1e12)
-        active = active[~converged_r[active]]
+        damping_r[active] = np.clip(damping_r[active] * np.where(better_r, DOWN, UP), 1e-14, MOST_DAMPING)
+        stuck_r = damping_r[active] >= MOST_DAMPING  # no step, however short, does better: what is left is rounding
+        if most == MAX_STEPS and converged_r.any():
+            most = LAGGARDS * number + DRAW_STEPS  # who takes so much longer than the first is lost
+        active = active[~converged_r[active] & ~stuck_r]
     return Optimum(theta_rp, np.where(here.finite, here.value_r, np.inf), norm_r, converged_r)
 
 

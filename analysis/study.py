@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.bakeoff import BakeOff, bake_off
 from analysis.conventions import CONVENTIONS, add_counts
 from analysis.fit import Fit, Options, fit, plain, rows_for
 from analysis.forecast import Forecast, held_out_rows, score
@@ -197,10 +198,8 @@ class Study:
         return isoflop(self.fitted, bootstrap=self.bootstrap, phase=None)
 
     @cached_property
-    def bake_off(self) -> Any:
+    def bake_off(self) -> BakeOff:
         """Every law that the table's columns carry against every hold-out split."""
-        from analysis.bakeoff import bake_off
-
         fitting = {name: value for name, value in self.fitting.items() if name != "drop_highest_loss"}
         return bake_off(pd.concat([self.fitted, self.held_out]), **fitting)
 

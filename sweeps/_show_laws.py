@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from analysis.bakeoff import BakeOff
 from analysis.card import Card
 from analysis.fit import Fit
 from analysis.forecast import Forecast
@@ -146,6 +147,7 @@ def held_out(found: Forecast) -> None:
         )
 
 
-def bake_off(found: Any) -> None:
+def bake_off(found: BakeOff) -> None:
+    say(str(found))
     for line in found.words():
         say(line)

@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 
 from analysis.figures import (
+    bakeoff,
     compute,
     curve,
     exponents,
@@ -105,6 +106,13 @@ FIGURES: dict[str, Figure] = {
         "pale and dashed. The path is the best size by the fitted law.",
         isoflop.compute,
         isoflop.draw,
+    ),
+    "bakeoff": Figure(
+        "Laws against held-out rows",
+        "Root mean square error, in percent, of each law (rows) on rows that it was not fitted to (columns: how they "
+        "were chosen). Outlined cells are the best of their column and those that cannot be told from it.",
+        bakeoff.compute,
+        bakeoff.draw,
     ),
     "exponents": Figure(
         "Exponents under each counting convention",

@@ -224,6 +224,18 @@ def test_with_few_trunks_or_no_resamples_nothing_is_ranked() -> None:
         assert any("too few trunks to tell it from: power_D" in line for line in found.words())
 
 
+def test_many_rows_have_intervals_too() -> None:
+    random = np.random.default_rng(0)
+    n, d = np.exp(random.uniform(np.log([1e4, 2e5]), np.log([1e7, 2e7]), (12_000, 2))).T
+    table = pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "loss": planted_loss(n, d)})
+    table["loss"] *= np.exp(random.normal(0, 0.01, len(table)))
+    found = bake_off(table, ["chinchilla", "kaplan"], ["top_compute"], replicates=100)
+    assert found.splits[0].fitted_rows > 8_000
+    chinchilla, kaplan = found.on("top_compute")
+    assert chinchilla.rms_low < 0.01 < chinchilla.rms_high < 0.012
+    assert kaplan.verdict == LOSES
+
+
 def test_the_options_reach_the_fits() -> None:
     table = world(0, 8)
     wide, squares = (
