@@ -258,8 +258,12 @@ class BakeOff:
         )
 
     def words(self) -> list[str]:
-        """Sentences for a terminal or a report: which law loses where."""
+        """Sentences: which law loses where."""
         return [_head(self), *(_split_in_words(self, split) for split in self.splits), *_verdict(self), *_absent(self)]
+
+    def summary(self) -> list[str]:
+        """The same without the splits one by one."""
+        return [_head(self), *_verdict(self), *_absent(self)]
 
     def __str__(self) -> str:
         """Held-out errors in percent as a text table, laws by mean rank, the baselines last."""

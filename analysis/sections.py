@@ -10,6 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
+from analysis.bakeoff import share
 from analysis.conventions import CONVENTIONS
 from analysis.fit import Fit
 from analysis.optimum import RULE_TOKENS, Best, Quantity, Shapes, allocation, best
@@ -119,7 +120,7 @@ def optimum(study: Study) -> Body:
         "N*": lambda one: _quantity(one.params, short_number),
         "D*": lambda one: _quantity(one.tokens, short_number),
         "D*/N*": lambda one: _quantity(one.tokens_per_param, lambda value: f"{value:.3g}"),
-        "loss": lambda one: _quantity(one.loss, lambda value: f"{value:.4g}"),
+        "loss": lambda one: " (".join(estimate(one.loss.value, one.loss.low, one.loss.high)) + ")",
         "depth": lambda one: _quantity(one.depth, lambda value: f"{value:.1f}"),
         "width": lambda one: _quantity(one.width, lambda value: f"{value:.0f}"),
         f"wasted at D = {RULE_TOKENS:g} N": lambda one: _quantity(one.wasted, lambda share: f"{100 * share:.1f} %"),
@@ -168,12 +169,23 @@ def profiles(study: Study) -> Body:
 
 def isoflops(study: Study) -> Body:
     """Compute-optimal allocation by minimum over curves, by isoFLOP parabolas that were audited, and by the law."""
-    return Body(study.isoflop.words())
+    return Body([_sentence(words) for words in study.isoflop.words()])
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
 def bakeoff(study: Study) -> Body:
     """Laws against rows that they were not fitted to: which loses where."""
-    return Body(study.bake_off.words())
+    found = study.bake_off_in_short
+    rows = []
+    for entry in found.entries:
+        ends = f"{share(entry.rms_low)} to {share(entry.rms_high)}" if math.isfinite(entry.rms_low) else ""
+        cells = [entry.split, entry.law, f"{share(entry.rms)}", ends, percent(entry.bias), entry.verdict]
+        rows.append(Line([*cells, share(entry.fitted_rms) if math.isfinite(entry.fitted_rms) else ""]))
+    header = ["held out", "law", "error (%)", f"{LEVEL_WORDS} interval", "mean error", "verdict", "on fitted rows (%)"]
+    return Body([_sentence(words) for words in found.summary()], [Grid("Every law on every split", header, rows, folded=True)])
 
 
 def conventions(study: Study) -> Body:

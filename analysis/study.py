@@ -31,6 +31,7 @@ from harness.spec import Spec
 LEVEL = 0.90
 LEVEL_WORDS = f"{100 * LEVEL:.0f} %"
 BESIDE = 300  # replicates at most of what stands beside the sweep's own law: other conventions, other domains
+ROWS_A_PARAMETER = 5
 IMPORTED = "given"  # the convention of tables that came without parts
 
 
@@ -200,8 +201,18 @@ class Study:
     @cached_property
     def bake_off(self) -> BakeOff:
         """Every law that the table's columns carry against every hold-out split."""
+        return self._bake_off(None)
+
+    @cached_property
+    def bake_off_in_short(self) -> BakeOff:
+        """The same for a page: laws that ask for at least `ROWS_A_PARAMETER` fitted rows a parameter are enough."""
+        rows = len(self.fitted)
+        laws = [name for name, law in LAWS.items() if len(law.parameters) * ROWS_A_PARAMETER <= rows]
+        return self._bake_off(laws or None)
+
+    def _bake_off(self, laws: Sequence[str] | None) -> BakeOff:
         fitting = {name: value for name, value in self.fitting.items() if name != "drop_highest_loss"}
-        return bake_off(pd.concat([self.fitted, self.held_out]), **fitting)
+        return bake_off(pd.concat([self.fitted, self.held_out]), laws, **fitting)
 
     def foretell(self, specs: Sequence[Spec]) -> list[tuple[float, float, float]]:
         """Loss of rungs that are not trained yet, with the ends of its interval."""

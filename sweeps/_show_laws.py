@@ -35,6 +35,9 @@ def fit(card: Card) -> None:
         f"{known.rows} rows on {known.clusters} trunks{left_out}; 90 % intervals from {len(known.draws)} bootstraps "
         f"over trunks; counted as {source['convention']}"
     )
+    renamed = {ours: theirs for ours, theirs in source.get("columns", {}).items() if ours != theirs}
+    if renamed:
+        say("read as " + ", ".join(f"{ours}: {theirs!r}" for ours, theirs in renamed.items()))
     for name, rule in source.get("derived", {}).items():
         say(f"{name} = {rule}: the table does not give them")
     words, delta = known.certificate, f" (delta {known.options.width:g})" if known.options.objective == "huber" else ""

@@ -20,7 +20,7 @@ GAP = 0.35  # between the laws and the baselines, in rows
 
 def compute(study: Study) -> BakeOff:
     """The study's bake-off; refused where its table carries no split or no law."""
-    found: BakeOff = study.bake_off
+    found: BakeOff = study.bake_off_in_short
     return found
 
 
@@ -86,7 +86,7 @@ def _note(result: BakeOff, hidden: int) -> str:
         ("? no interval", any(entry.verdict == UNSURE for entry in result.entries)),
         ("† converged with a reservation", not all(entry.sound for entry in result.entries if entry.scored)),
         ("– not fitted", not all(entry.scored for entry in result.entries)),
-        (f"{hidden} laws behind these are in the table", hidden > 0),
+        (f"{hidden} laws err more", hidden > 0),
     ]
     more = "; ".join(words for words, wanted in marks if wanted)
     return f"{said}\n{more}" if more else said

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 
@@ -17,6 +18,7 @@ from analysis.study import Study
 from analysis.wording import estimate, percent, power_of_ten, rounded, short_number, with_error
 from harness.refusal import Refusal
 from tests.analysis.planted import LINES, SHAPES, write_planted
+from tests.analysis.worlds import planted_loss
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,36 @@ def study(planted: Path) -> Study:
 
 
 @pytest.fixture(scope="module")
-def pictures(study: Study) -> dict[str, Picture]:
-    return {name: picture(name, study) for name in FIGURES}
+def isoflop_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five budgets of nine sizes each, about the best one."""
+    random = np.random.default_rng(0)
+    rows = []
+    for compute in np.geomspace(1e12, 1e15, 5):
+        best = (compute / 6) ** 0.5 / 5
+        sizes = best * np.geomspace(1 / 4, 4, 9)
+        rows.append(pd.DataFrame({"N": sizes, "D": compute / 6 / sizes}))
+    table = pd.concat(rows, ignore_index=True)
+    noise = np.exp(0.002 * random.standard_normal(len(table)))
+    path = tmp_path_factory.mktemp("tables") / "isoflop.csv"
+    table.assign(loss=planted_loss(table["N"], table["D"]) * noise).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(study: Study, planted: Path, isoflop_table: Path) -> dict[str, Picture]:
+    others = {
+        "curve": Study(planted, law_name="power_floor_C", bootstrap=40),
+        "isoflop": Study(isoflop_table, bootstrap=40),
+    }
+    return {name: picture(name, others.get(name, study)) for name in FIGURES}
+
+
+def test_a_figure_suits_laws_of_so_many_variables(study: Study, planted: Path) -> None:
+    one = Study(planted, law_name="power_C")
+    assert FIGURES["curve"].suits(one)
+    assert not FIGURES["curve"].suits(study)
+    assert FIGURES["surface"].suits(study)
+    assert not FIGURES["surface"].suits(one)
 
 
 @pytest.mark.parametrize("name", FIGURES)
