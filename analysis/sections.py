@@ -185,7 +185,9 @@ def bakeoff(study: Study) -> Body:
         cells = [entry.split, entry.law, f"{share(entry.rms)}", ends, percent(entry.bias), entry.verdict]
         rows.append(Line([*cells, share(entry.fitted_rms) if math.isfinite(entry.fitted_rms) else ""]))
     header = ["held out", "law", "error (%)", f"{LEVEL_WORDS} interval", "mean error", "verdict", "on fitted rows (%)"]
-    return Body([_sentence(words) for words in found.summary()], [Grid("Every law on every split", header, rows, folded=True)])
+    return Body(
+        [_sentence(words) for words in found.summary()], [Grid("Every law on every split", header, rows, folded=True)]
+    )
 
 
 def conventions(study: Study) -> Body:
