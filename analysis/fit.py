@@ -300,7 +300,7 @@ def optimise(problem: Problem) -> tuple[Optimum, Array, Array]:
     if rows > SEARCH_ROWS:
         some = problem.rows(np.sort(np.random.default_rng(0).choice(rows, SEARCH_ROWS, replace=False)))
     theta_gp, value_g = search(some)
-    start_rp = starts(theta_gp, value_g)
+    start_rp = starts(problem.law, theta_gp, value_g)
     deltas = problem.objective.deltas
     optima = polish(some, start_rp, some.weight_n[None], deltas)
     if some is not problem:

@@ -13,6 +13,7 @@ from analysis.laws.law import Law
 
 BATCH_NUMBERS = 16_384  # settings times rows that are worked on together: few calls, and arrays that stay in the cache
 STARTS = 12  # parts of the first exponent's range, each of which gives the search's best point in it as a start
+SURE_STARTS = 6  # the best of these, where the search has looked at every combination of a fine grid
 MOST_DAMPING = 1e12
 DOWN, UP = 0.5, 4.0  # damping after a step that was taken, and after one that was not
 MAX_STEPS, DRAW_STEPS, LAGGARDS = 2000, 200, 3
@@ -354,10 +355,13 @@ def search(problem: Problem) -> tuple[Array, Array]:
     return np.concatenate([np.nan_to_num(coefficients_gk), grid_gx], axis=1), value_g
 
 
-def starts(theta_gp: Array, value_g: Array) -> Array:
+def starts(law: Law, theta_gp: Array, value_g: Array) -> Array:
     """The best setting in every part of the first exponent's range, which rises: starts that differ, [r, p]."""
     parts = np.array_split(np.arange(len(value_g)), min(STARTS, len(value_g)))
-    return theta_gp[[part[value_g[part].argmin()] for part in parts]]
+    best = np.array([part[value_g[part].argmin()] for part in parts])
+    if law.fine_grid:
+        best = best[value_g[best].argsort(kind="stable")[:SURE_STARTS]]
+    return theta_gp[best]
 
 
 def solve_nonnegative(gram: Array, target: Array) -> Array:

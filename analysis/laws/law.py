@@ -99,12 +99,17 @@ class Law:
         high = np.array([np.inf] * count + [exponent.high for exponent in self.exponents])
         return low, high
 
+    @property
+    def fine_grid(self) -> bool:
+        """Whether every combination of the exponents' steps is looked at."""
+        return bool(np.prod([exponent.steps for exponent in self.exponents]) <= SEARCHED)
+
     def grid(self) -> Array:
         """Settings that fill the box of the exponents, the first exponent rising, [settings, exponents].
 
         All combinations of their steps, or, where those are too many, an additive recurrence that fills it evenly.
         """
-        if np.prod([exponent.steps for exponent in self.exponents]) <= SEARCHED:
+        if self.fine_grid:
             axes = np.meshgrid(*[np.linspace(0, 1, exponent.steps) for exponent in self.exponents], indexing="ij")
             shares = np.stack([axis.ravel() for axis in axes], axis=1)
         else:

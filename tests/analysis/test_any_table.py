@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ STRANGE: tuple[Callable[[np.random.Generator, int], np.ndarray], ...] = (
 
 
 def strange_table(random: np.random.Generator) -> pd.DataFrame:
-    """Half of the columns from `STRANGE`, the others sound; few rows or some dozens; clusters and seeds now and then."""
+    """Columns from `STRANGE` among sound ones; few rows or some dozens; clusters and seeds now and then."""
     rows = int(random.choice([1, 2, 3, 4, 6, 8, 12, 30]))
     sound = {name: np.exp(random.uniform(0, 10, rows)) for name in COLUMNS}
     odd = {name: STRANGE[random.integers(len(STRANGE))](random, rows) for name in COLUMNS if random.random() < 0.3}
@@ -43,6 +44,16 @@ def strange_table(random: np.random.Generator) -> pd.DataFrame:
     return table
 
 
+def answered(ask: Callable[[], Any]) -> Any:
+    """The answer, or None where the reason for having none is a line."""
+    try:
+        return ask()
+    except Refusal as refusal:
+        reason = str(refusal)
+    assert "\n" not in reason
+    return None
+
+
 @pytest.mark.parametrize("law", LAWS)
 def test_an_answer_or_a_reason(law: str) -> None:
     answers = 0
@@ -50,18 +61,13 @@ def test_an_answer_or_a_reason(law: str) -> None:
         random = np.random.default_rng(seed)
         table = strange_table(random)
         objective = str(random.choice(list(make_objectives(1.0))))
-        try:
-            known = fit(law, table, objective=objective, bootstrap=int(random.choice([0, 12])))
-        except Refusal as refusal:
-            assert "\n" not in str(refusal)
-            continue
-        answers += 1
-        json.dumps(known.to_json(), allow_nan=False)
-        known.predict_interval(table.head(2).fillna(1.0))
-        try:
-            best(known, [1e10, 1e20], Shapes.of(table))
-        except Refusal as refusal:
-            assert "\n" not in str(refusal)
+        bootstrap = int(random.choice([0, 12]))
+        known = answered(lambda: fit(law, table, objective=objective, bootstrap=bootstrap))  # noqa: B023
+        if known is not None:
+            answers += 1
+            json.dumps(known.to_json(), allow_nan=False)
+            known.predict_interval(table.head(2).fillna(1.0))
+            answered(lambda: best(known, [1e10, 1e20], Shapes.of(table)))  # noqa: B023
     assert answers < 12  # a strange table that every law fits would not be strange
 
 

@@ -1,4 +1,4 @@
-"""Best choices for a budget: least loss there, intervals that hold it, the same numbers by closed form and by search."""
+"""Best choices for a budget: the least loss, intervals that hold the truth, one answer by formula and by search."""
 
 from dataclasses import replace
 
@@ -30,7 +30,8 @@ def noiseless(name: str, bootstrap: int = 0):  # type: ignore[no-untyped-def]
 def test_nothing_else_at_the_budget_has_less_loss(name: str) -> None:
     known, _ = noiseless(name)
     found = best(known, [BUDGET], Shapes())[0]
-    assert found.params is not None and found.tokens is not None
+    assert found.params is not None
+    assert found.tokens is not None
     assert 6 * found.params.value * found.tokens.value == pytest.approx(BUDGET)
     n = found.params.value * np.geomspace(0.2, 5, 401)
     d = BUDGET / 6 / n

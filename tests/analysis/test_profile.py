@@ -1,4 +1,4 @@
-"""Profile likelihoods: least at the optimum, as wide as the bootstrap where the problem is nearly linear, open where flat."""
+"""Profile likelihoods: least at the optimum, about as wide as the bootstrap, open where the data are flat."""
 
 import numpy as np
 import pytest

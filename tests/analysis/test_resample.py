@@ -1,4 +1,4 @@
-"""The bootstrap: strata keep their size, small ones are pooled, and one Newton step is as good as many where rows abound."""
+"""The bootstrap: strata keep their size, small ones are pooled, and one step is enough where rows abound."""
 
 import numpy as np
 import pandas as pd
