@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from analysis.fit import Fit, Options, fit, plain, pose, selected
+from analysis.fit import Fit, Options, fit, one_thread, plain, pose, selected
 from analysis.fit import natural as to_natural
 from analysis.forecast import COUNTS, frontier_line
 from analysis.intervals import FEWEST_CLUSTERS, interval
@@ -26,108 +25,16 @@ from analysis.laws.law import Law
 from analysis.resample import MOST_ROWS, draw_counts, resample
 from analysis.selection import clusters_of, usable
 from analysis.solve import DRAW_DECREMENT, polish
+from analysis.splits import DECLARED, SPLITS, Cut, marked
 from harness.refusal import Refusal, pick
 
 LEVEL = 0.90
 REFITS = 200  # how often each law is fitted again, to trunks drawn anew
-FEWEST_STEPS = 3  # distinct values of a count that a quarter can be held out from
-FEWEST_SHAPES = 4  # distinct aspect ratios, of which two stay
-SAME_SIZE = 0.02  # one model's or budget's counts differ by less than this share
-MOST_SHAPES = 0.5  # share of the rows beyond which the outer shapes are no longer extremes
 ROUNDING = 1e-6  # errors below this are the solver's
 SAME = 1e-3  # relative difference of two errors that is none
 LARGEST = 10.0  # a log error beyond this is a resample that lost the law
-DECLARED = "declared"
 BEST, TIES, LOSES, UNSURE, REFUSED, BEATS = "best", "ties", "loses", "no interval", "refused", "beats the laws"
 NAMED = ("trunk_id", "run_id", *COUNTS, "depth", "width")  # what tells a row from another, its outcome apart
-
-
-# --- splits
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Which rows a split holds out and which it fits; rows of neither take no part."""
-
-    held_n: np.ndarray
-    fitted_n: np.ndarray
-
-
-def top_compute(table: pd.DataFrame) -> Cut:
-    """Held out: the top quarter of compute."""
-    return _top_quarter(table, "C")
-
-
-def largest_models(table: pd.DataFrame) -> Cut:
-    """Held out: the top quarter of the model sizes."""
-    return _top_quarter(table, "N")
-
-
-def largest_data(table: pd.DataFrame) -> Cut:
-    """Held out: the top quarter of the data budgets."""
-    return _top_quarter(table, "D")
-
-
-def small_to_large(table: pd.DataFrame) -> Cut:
-    """Fitted: the lower half of sizes and of budgets; held out: the upper half of both."""
-    held_n, fitted_n = np.ones(len(table), bool), np.ones(len(table), bool)
-    for name in ("N", "D"):
-        values = table[name].to_numpy(np.float64)
-        middle = float(np.median(np.unique(values))) * (1 + SAME_SIZE)
-        held_n &= values > middle
-        fitted_n &= values <= middle
-    return Cut(held_n, fitted_n)
-
-
-def extreme_shapes(table: pd.DataFrame) -> Cut:
-    """Held out: the widest and the deepest shapes, a quarter of the aspect ratios width / depth."""
-    if "aspect" not in table.columns and not {"width", "depth"} <= set(table.columns):
-        raise Refusal("the table has neither 'aspect' nor 'width' and 'depth': give every row its shape")
-    given = table["aspect"] if "aspect" in table.columns else table["width"] / table["depth"]
-    aspect_n = np.asarray(pd.to_numeric(given, errors="coerce"), np.float64)
-    shapes = np.unique(aspect_n[np.isfinite(aspect_n)])
-    if len(shapes) < FEWEST_SHAPES:
-        raise Refusal(
-            f"{len(shapes)} distinct aspect ratios: the outer ones can be held out from {FEWEST_SHAPES} on; vary the "
-            "shape at one size"
-        )
-    outer = max(1, len(shapes) // 8)
-    held_n = (aspect_n <= shapes[outer - 1]) | (aspect_n >= shapes[-outer])
-    if held_n.mean() > MOST_SHAPES:
-        raise Refusal(
-            f"{held_n.sum()} of {len(table)} rows have the lowest or the highest aspect ratio, more than half: train "
-            "more shapes between them"
-        )
-    return Cut(held_n, ~held_n)
-
-
-def declared(table: pd.DataFrame) -> Cut:
-    """Held out: the rows that the table itself marks as held out, which no other split sees."""
-    held_n = _marked(table)
-    if not held_n.any():
-        raise Refusal("no row is marked: mark whole trunks in a column held_out")
-    return Cut(held_n, ~held_n)
-
-
-def _marked(table: pd.DataFrame) -> np.ndarray:
-    return table["held_out"].to_numpy(bool) if "held_out" in table.columns else np.zeros(len(table), bool)
-
-
-def _top_quarter(table: pd.DataFrame, name: str) -> Cut:
-    values = table[name].to_numpy(np.float64)
-    steps = np.unique(values)
-    if len(steps) < FEWEST_STEPS:
-        raise Refusal(
-            f"{name} has {len(steps)} distinct values: the largest can be held out from {FEWEST_STEPS} on; vary {name}"
-        )
-    held_n = values >= steps[-max(1, len(steps) // 4)] / (1 + SAME_SIZE)
-    return Cut(held_n, ~held_n)
-
-
-SPLITS: dict[str, Callable[[pd.DataFrame], Cut]] = {
-    rule.__name__: rule
-    for rule in (top_compute, largest_models, largest_data, small_to_large, extreme_shapes, declared)
-}
 
 
 @dataclass(frozen=True)
@@ -476,7 +383,7 @@ def _cuts(
     """Each split's rows with its cut, and why the others cannot be had; only `declared` sees rows that are marked."""
     cuts, refused = {}, {}
     for name, rule in rules.items():
-        part = rows if name == DECLARED else rows[~_marked(rows)]
+        part = rows if name == DECLARED else rows[~marked(rows)]
         try:
             if part.empty:
                 raise Refusal("every row is marked as held out: leave some to be fitted")
@@ -692,7 +599,7 @@ def refits(known: Fit, table: pd.DataFrame, count: int) -> Array:
         return np.empty((0, len(law.parameters)))
     counts_rg, group_c = draw_counts(selection.stratum_c, count, options.seed)
     group_n = group_c[selection.cluster_n]
-    with threadpool_limits(1, "blas"):
+    with one_thread():
         if len(group_n) > MOST_ROWS:
             optimum = polish(problem, theta_p[None], problem.weight_n[None], problem.objective.deltas)
             draws_rp = resample(problem, optimum, optimum.theta_rp, group_n, counts_rg)

@@ -361,7 +361,7 @@ def starts(law: Law, theta_gp: Array, value_g: Array) -> Array:
     best = np.array([part[value_g[part].argmin()] for part in parts])
     if law.fine_grid:
         best = best[value_g[best].argsort(kind="stable")[:SURE_STARTS]]
-    return theta_gp[best]
+    return np.asarray(theta_gp[best])
 
 
 def solve_nonnegative(gram: Array, target: Array) -> Array:

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.bakeoff import BASELINES, BEST, LOSES, REFUSED, SPLITS, TIES, UNSURE, BakeOff, bake_off, held_hash
+from analysis.bakeoff import BASELINES, BEST, LOSES, REFUSED, TIES, UNSURE, BakeOff, bake_off, held_hash
 from analysis.figures import bakeoff as figure
 from analysis.figures.style import RC, new_canvas
 from analysis.laws import LAWS
+from analysis.splits import SPLITS
 from harness.refusal import Refusal
 from tests.analysis.catalogue import TRUTHS, truth
 from tests.analysis.worlds import branched_world, planted_loss
