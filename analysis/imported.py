@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.table import SCHEMA
+from analysis.table import PART_COLUMNS, SCHEMA, SHAPE_COLUMNS
+from harness.counts import counts
 from harness.refusal import Refusal, nearest
 
 # What the short names of --columns mean; every other name is a column's own.
@@ -45,7 +46,9 @@ ALIASES = {
 }
 # Names that laws ask for beside the schema's; their columns hold numbers or are refused.
 OTHER_NUMBERS = ("S", "M", "U", "aspect", "error", "accuracy", "noise", "weight")
-TEXTS = frozenset(name for name, dtype in SCHEMA.items() if dtype == "str")
+# What rows of one training run have in common, likeliest first: they are no independent witnesses.
+CLUSTERS = ("trunk_id", "trunk", "cluster", "cluster_id", "run_id", "run", "run_name")
+TEXTS = frozenset(name for name, dtype in SCHEMA.items() if dtype == "str") | set(CLUSTERS)
 # A seed only tells runs apart, so it may be a word.
 NUMBERS = {*ALIASES, *OTHER_NUMBERS, *(name for name, dtype in SCHEMA.items() if dtype.endswith("64"))} - {"seed"}
 
@@ -66,15 +69,18 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
     """A run table from someone's own csv, tsv, jsonl (each also .gz) or parquet: numbers as float64, all else as text.
 
     `columns` maps our names (or `SHORT_NAMES`) to theirs, for names that `ALIASES` does not know. Tokens that are not
-    given are flops_given / (6 params_given). Without `trunk_id` and `run_id` every row is its own cluster. Which of
+    given are flops_given / (6 params_given). Without a column of `CLUSTERS` every row is its own cluster. Which of
     their columns each of our names was taken from stands in `attrs["columns"]`, what was derived in `attrs["derived"]`.
     """
     wanted = _wanted(columns or {})
     texts = TEXTS | {theirs for ours, theirs in wanted.items() if ours in TEXTS}
     found = _found(_read_file(path, texts), wanted, path)
     mapped = wanted | _recognised(found, wanted, path)
+    clusters = [name for name in CLUSTERS if name in found and name not in mapped.values()]
+    if "trunk_id" not in mapped and clusters:
+        mapped["trunk_id"] = clusters[0]
     table = {ours: found[theirs] for ours, theirs in mapped.items()}
-    taken = set(mapped.values()) | table.keys()
+    taken = (set(mapped.values()) | table.keys()) - {"run_id"}  # which may also say what a cluster is
     table |= {name: found[name] for name in found if name not in taken}
     table |= {name: _numbers(table[name], name, mapped.get(name, name), path) for name in table if name in NUMBERS}
     _refuse_without_numbers(table, bool(wanted), path)
@@ -83,9 +89,22 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
         with np.errstate(all="ignore"):
             table["tokens"] = table["flops_given"] / (6 * table["params_given"])
         derived["tokens"] = "flops_given / (6 params_given)"
-    typed = pd.DataFrame(table | _defaults(table, path))
+    typed = _with_parts(pd.DataFrame(table | _defaults(table, path)))
     typed.attrs = {"columns": mapped, "derived": derived}
     return typed
+
+
+def _with_parts(table: pd.DataFrame) -> pd.DataFrame:
+    """Parameters and FLOPs in parts, for the counting conventions, where the columns say how each model is cut."""
+    if not set(SHAPE_COLUMNS) <= set(table.columns) or set(PART_COLUMNS) & set(table.columns):
+        return table
+    shapes = table[list(SHAPE_COLUMNS)]
+    if shapes.isna().any(axis=None):
+        return table
+    whole = shapes.astype({name: "int64" for name in SHAPE_COLUMNS if name != "variant"})
+    rows: Iterable[Any] = whole.itertuples(index=False)
+    parts = [counts(row) for row in rows]
+    return table.assign(**{name: [float(getattr(part, name)) for part in parts] for name in PART_COLUMNS})
 
 
 def _defaults(table: Mapping[str, pd.Series], path: Path) -> dict[str, pd.Series]:

@@ -56,6 +56,7 @@ SCHEMA: dict[str, str] = {
 
 SPEC_COLUMNS = ["seed", "parent", "variant", "depth", "width", "heads", "context", "vocab_size", "corpus", "tokenizer"]
 SPEC_COLUMNS += ["unique_tokens", "batch_tokens", "schedule", "learning_rate"]
+SHAPE_COLUMNS = ("variant", "depth", "width", "heads", "context", "vocab_size")  # what parts are counted from
 PART_COLUMNS = [name for name in SCHEMA if name.startswith(("params_", "flops_"))]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

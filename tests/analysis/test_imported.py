@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from analysis.conventions import add_counts
-from analysis.imported import ALIASES, BATCH_ROWS, SHORT_NAMES, read
+from analysis.imported import ALIASES, BATCH_ROWS, CLUSTERS, SHORT_NAMES, read
 from analysis.table import SCHEMA, write
 from harness.refusal import Refusal
 
@@ -640,3 +640,21 @@ def test_unknown_files_are_refused(tmp_path: Path) -> None:
         read(tmp_path / "none.csv")
     with pytest.raises(Refusal, match=r"'\.xlsx'"):
         read(tmp_path / "own.xlsx")
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_rows_of_one_run_are_one_cluster(tmp_path: Path, name: str) -> None:
+    OWN.assign(**{name: ["007", "7", "7"]}).to_csv(tmp_path / "own.csv", index=False)
+    assert read(tmp_path / "own.csv")["trunk_id"].tolist() == ["007", "7", "7"]
+
+
+def test_a_shape_in_full_is_counted_in_parts(tmp_path: Path) -> None:
+    """GPT-2's own smallest and next size, 124,439,808 and 354,823,168 parameters."""
+    shape = {"variant": "gpt2", "depth": [12, 24, 24], "width": [768, 1024, 1024], "heads": [12, 16, 16]}
+    OWN.assign(**shape, context=1024, vocab_size=50257).to_csv(tmp_path / "own.csv", index=False)
+    counted = add_counts(read(tmp_path / "own.csv"), "chinchilla")
+    assert counted["N"].tolist() == [124_439_808, 354_823_168, 354_823_168]
+    bad = OWN.assign(**shape | {"heads": [11, 16, 16]}, context=1024, vocab_size=50257)
+    bad.to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(Refusal, match="not divisible by heads=11"):
+        read(tmp_path / "bad.csv")
