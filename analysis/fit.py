@@ -26,6 +26,7 @@ Variables = Mapping[str, Any] | pd.DataFrame
 
 # An exponent known to less than this ratio across its interval is not a finding.
 WIDEST_RATIO = 2.0
+WIDEST_EXTENT = 10.0  # the same for a scale that no exponent carries, such as a best aspect ratio
 BOUND_SHARE = 0.05  # a parameter at a bound in more resamples than this has no interval
 SEARCH_ROWS = 4_000  # the search looks at no more rows than these, drawn at random; the optimum is of all of them
 LEAST_SIZE = 1e-100  # of a variable or a target: products of a few powers must still be numbers
@@ -133,8 +134,9 @@ class Fit:
         if self.bound_share[name] >= BOUND_SHARE or any(f"bound: {name} " in words for words in self.status):
             return f"{100 * self.bound_share[name]:.0f} % of the resamples end at a bound of the search"
         judged = {exponent.name for exponent in self.law.exponents if exponent.judged}
-        if name in judged and (low <= 0 or high > WIDEST_RATIO * low):
-            return f"its 90 % interval, {low:.2g} to {high:.2g}, spans more than a factor {WIDEST_RATIO:g}"
+        widest = WIDEST_RATIO if name in judged else WIDEST_EXTENT if name in self.law.extents else math.inf
+        if math.isfinite(widest) and (low <= 0 or high > widest * low):
+            return f"its 90 % interval, {low:.2g} to {high:.2g}, spans more than a factor {widest:g}"
         for exponent in self.law.rests_on.get(name, ()):
             if self.doubt(exponent):
                 return f"it moves with {exponent}, which is not identified"

@@ -84,7 +84,7 @@ class Law:
     @property
     def scales(self) -> tuple[str, ...]:
         """Parameters that are judged in logarithms."""
-        return (*self.rests_on, *self.extents)
+        return tuple(dict.fromkeys((*self.rests_on, *self.extents)))
 
     def __post_init__(self) -> None:
         if not self.parameters:

@@ -55,7 +55,7 @@ def _separate() -> Law:
         to_natural=lambda theta_rp, centre: rescaled(theta_rp, centre, +1),
         from_natural=lambda theta_rp, centre: rescaled(theta_rp, centre, -1),
         cheapest=_cheapest,
-        rests_on={"A": ("alpha",), "S": ("alpha",), "B": ("beta",)},
+        rests_on={"A": ("alpha",), "S": ("alpha",), "B": ("beta",), "rho": ("drift",)},
         extents=("rho",),
     )
 
@@ -107,7 +107,7 @@ def _coupled() -> Law:
         to_natural=to_natural,
         from_natural=from_natural,
         cheapest=_cheapest,
-        rests_on={"A": ("alpha", "k"), "B": ("beta", "k")},
+        rests_on={"A": ("alpha", "k"), "B": ("beta", "k"), "rho": ("drift",)},
         extents=("S", "rho"),
     )
 

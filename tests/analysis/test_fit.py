@@ -12,8 +12,10 @@ from scipy.stats import t as student
 import analysis.resample as engine
 from analysis.fit import fit
 from analysis.intervals import FEWEST_CLUSTERS, interval, reach
+from analysis.laws import LAWS
 from analysis.solve import DECREMENT, make_objectives, solve_nonnegative
 from harness.refusal import Refusal
+from tests.analysis.catalogue import design, truth
 from tests.analysis.worlds import HELD_OUT, TRUTH, branched_world, planted_loss
 
 OBJECTIVES = list(make_objectives(1e-3))
@@ -115,6 +117,18 @@ def test_an_exponent_that_the_data_do_not_hold_is_not_identified() -> None:
     assert "moves with alpha" in result.doubt("A")
     assert result.identified("beta")
     assert result.identified("B")
+
+
+def test_a_best_shape_that_the_data_do_not_hold_is_not_identified() -> None:
+    random = np.random.default_rng(0)
+    table = design("shape").query("aspect < 9")  # all on one side of the best shape, far below it at most sizes
+    pure = LAWS["shape"].predict(truth("shape"), table)
+    result = fit("shape", table.assign(loss=pure * np.exp(0.01 * random.standard_normal(len(table)))), bootstrap=100)
+    assert not result.identified("rho")
+    whole = design("shape")
+    pure = LAWS["shape"].predict(truth("shape"), whole)
+    sure = fit("shape", whole.assign(loss=pure * np.exp(0.002 * random.standard_normal(len(whole)))), bootstrap=100)
+    assert sure.identified("rho")
 
 
 def test_a_floor_that_is_not_there_is_said_to_be_at_its_bound() -> None:
