@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from analysis.optimum import Shapes, best
 from analysis.study import LEVEL, LEVEL_WORDS, Study, parameter_in_words
-from analysis.wording import estimate, percent, power_of_ten, short_number
+from analysis.wording import estimate, on_clusters, percent, power_of_ten, short_number
 from harness.refusal import Refusal
 
 
@@ -28,8 +28,8 @@ def _law(study: Study) -> str:
     level = f" ({LEVEL_WORDS} intervals)" if any(map(fit.identified, study.exponents)) else ""
     standing = "" if fit.converged else f" The fit did not settle ({', '.join(fit.status)}): do not quote it."
     return (
-        f"{fit.rows} rungs of {fit.clusters} trunks are fitted by {fit.law.target} = {fit.law.formula}, counted as "
-        f"{study.convention}: {'; '.join(exponents)}{level}.{standing}"
+        f"{on_clusters(fit.rows, fit.clusters, 'rungs')} are fitted by {fit.law.target} = {fit.law.formula}, counted "
+        f"as {study.convention}: {'; '.join(exponents)}{level}.{standing}"
     )
 
 

@@ -73,23 +73,24 @@ def _one(known: Fit, name: str) -> tuple[Array, Array]:
 def _coordinate(known: Fit, table: pd.DataFrame, name: str) -> tuple[Problem, Array, int, float]:
     """A problem in which the parameter is a coordinate, the optimum there, its number, and what it was divided by.
 
-    A scale is one where variables are not centred; exponents and floors always are.
+    Exponents and floors are coordinates of the problem as it was solved, scales where variables are not centred.
     """
     law = known.law
     selection = selected(law, table, known.options)
-    problem, centre, loss_centre = pose(law, selection, known.options, centred=name not in law.scales)
-    theta_p = law.from_natural(known.theta[None], centre)[0]
-    theta_p[: len(law.coefficients)] /= loss_centre
     names = (*law.coefficients, *(exponent.name for exponent in law.exponents))
-    number = names.index(name) if name in names else -1
-    divided_by = loss_centre if number in range(len(law.coefficients)) else 1.0
-    if number < 0 or not np.isclose(theta_p[number] * divided_by, known.parameters[name], rtol=1e-9):
-        can = [other for other in law.parameters if other not in law.extents and other in names]
-        raise Refusal(
-            f"{name} of {law.name} is made of several of the search's coordinates and has no profile of its own: "
-            f"profile one of {', '.join(can)}"
-        )
-    return problem, theta_p, number, divided_by
+    for centred in (True, False):
+        problem, centre, loss_centre = pose(law, selection, known.options, centred)
+        theta_p = law.from_natural(known.theta[None], centre)[0]
+        theta_p[: len(law.coefficients)] /= loss_centre
+        for number in (number for number, other in enumerate(names) if other == name):
+            divided_by = loss_centre if number < len(law.coefficients) else 1.0
+            if np.isclose(theta_p[number] * divided_by, known.parameters[name], rtol=1e-9):
+                return problem, theta_p, number, divided_by
+    can = [other for other in law.parameters if other in names and other not in law.extents]
+    raise Refusal(
+        f"{name} of {law.name} is made of several of the search's coordinates and has no profile of its own: "
+        f"profile one of {', '.join(can)}"
+    )
 
 
 def _excess(problem: Problem, theta_p: Array, number: int, value_v: Array) -> Array:

@@ -17,7 +17,7 @@ from harness.record import replace_bytes
 from harness.refusal import Refusal
 
 PAGE = "report.html"
-MAIN_FIGURE = "compute"
+MAIN_FIGURES = ("curve", "compute")  # the first that suits the law stands on top
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def write_report(study: Study, out: Path) -> Path:
         name=study.design["name"],
         question=study.design.get("question", ""),
         headline=headline(study),
-        main=_draw(MAIN_FIGURE, study, out),
+        main=_draw(next(name for name in MAIN_FIGURES if FIGURES[name].suits(study)), study, out),
         sections=[_part(name, study, out) for name, section in SECTIONS.items() if section.suits(study)],
         tables=list(tables),
     )

@@ -15,8 +15,9 @@ from analysis.conventions import CONVENTIONS
 from analysis.fit import Fit
 from analysis.optimum import RULE_TOKENS, Best, Quantity, Shapes, allocation, best
 from analysis.study import BESIDE, LEVEL, LEVEL_WORDS, Study, parameter_in_words
+from analysis.table import PART_COLUMNS
 from analysis.transfer import Transfer
-from analysis.wording import estimate, percent, power_of_ten, short_number
+from analysis.wording import estimate, on_clusters, percent, power_of_ten, short_number
 from harness.refusal import Refusal
 
 LONG, NUMBER_STARTS = 20, set("0123456789-+")
@@ -58,9 +59,11 @@ class Section:
     body: Callable[[Study], Body]
     figures: tuple[str, ...] = ()
     of: Literal["both", "sweep", "table"] = "both"  # what has such a section
+    needs: tuple[str, ...] = ()  # columns without which the question has no meaning
 
     def suits(self, study: Study) -> bool:
-        return self.of in ("both", "table" if study.is_table else "sweep")
+        suited = self.of in ("both", "table" if study.is_table else "sweep")
+        return suited and all(name in study.table for name in self.needs)
 
 
 def shape_name(row: pd.Series) -> str:
@@ -85,10 +88,10 @@ def law(study: Study) -> Body:
         [
             f"{fit.law.target} = {fit.law.formula} ({fit.law.source}), counted as {study.convention}: "
             f"{CONVENTIONS[study.convention].formula}.",
-            f"{fit.rows} rungs of {fit.clusters} trunks were fitted; points left out: {left_out}. "
+            f"{on_clusters(fit.rows, fit.clusters, 'rungs')} were fitted; points left out: {left_out}. "
             f"Status: {', '.join(fit.status)}. {_certificate(fit)}",
-            f"Intervals are {LEVEL_WORDS}, from {len(fit.draws)} resamplings of whole trunks, wider for few trunks; "
-            "they hold for this form of law, and what it leaves over shows whether the form holds."
+            f"Intervals are {LEVEL_WORDS}, from {len(fit.draws)} resamplings of whole trunks, wider where there are "
+            "few; they hold for this form of law, and what it leaves over shows whether the form holds."
             if len(fit.draws)
             else "There are no intervals: whole trunks are resampled for them, and here there are too few.",
         ],
@@ -153,7 +156,7 @@ def profiles(study: Study) -> Body:
     """Each parameter's interval by profile likelihood beside the bootstrap's."""
     found, intervals = study.profiles, study.fit.intervals(LEVEL)
     if not found:
-        raise Refusal("no parameter has a bootstrap interval, which scales a profile")
+        raise Refusal("no parameter has both a bootstrap interval, which scales a profile, and a coordinate of its own")
     lines = []
     for name, one in found.items():
         pairs = zip(one.open_ends, (one.low, one.high), strict=True)
@@ -452,13 +455,13 @@ def recreate(study: Study) -> Body:
 
 
 SECTIONS: dict[str, Section] = {
-    "law": Section("The law", law, ("size", "data", "curve", "residuals", "surface")),
+    "law": Section("The law", law, ("size", "data", "residuals", "surface")),
     "held-out": Section("Held out", held_out, ("forecast",)),
-    "optimum": Section("Best choices", optimum),
+    "optimum": Section("Best choices", optimum, needs=("C",)),
     "profile": Section("How sure", profiles, ("profiles",)),
-    "conventions": Section("Counting conventions", conventions, ("exponents",)),
-    "isoflop": Section("IsoFLOP", isoflops, ("isoflop",)),
-    "bake-off": Section("Bake-off", bakeoff, ("bakeoff",)),
+    "conventions": Section("Counting conventions", conventions, ("exponents",), needs=tuple(PART_COLUMNS)),
+    "isoflop": Section("IsoFLOP", isoflops, ("isoflop",), needs=("N", "D", "C")),
+    "bake-off": Section("Bake-off", bakeoff, ("bakeoff",), needs=("N", "D", "C")),
     "transfer": Section("Zero-shot transfer", transfer, ("transfer_loss", "transfer_compute"), "sweep"),
     "rungs": Section("Rungs", rungs, ("training",), "sweep"),
     "failures": Section("Failures", failures, of="sweep"),

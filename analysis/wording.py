@@ -54,3 +54,8 @@ def with_error(value: float, error: float, sign: str = "") -> str:
         return f"{value:{sign}.4g}"
     digits = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:{sign}.{digits}f} ± {error:.{digits}f}"
+
+
+def on_clusters(rows: int, clusters: int, what: str = "rows") -> str:
+    """How many rows there are, and of how many trunks."""
+    return f"{rows} independent {what}" if rows == clusters else f"{rows} {what} of {clusters} trunks"

@@ -15,7 +15,7 @@ from analysis.forecast import Forecast
 from analysis.optimum import RULE_TOKENS, Best, Quantity
 from analysis.profile import Profile
 from analysis.study import parameter_in_words
-from analysis.wording import estimate, percent, power_of_ten, short_number
+from analysis.wording import estimate, on_clusters, percent, power_of_ten, short_number
 from sweeps._show import console
 
 
@@ -32,8 +32,8 @@ def fit(card: Card) -> None:
         say(f"  {name:>{width}} = {parameter_in_words(known, name, low, high)}")
     left_out = "".join(f", {count} left out ({reason})" for reason, count in known.excluded.items() if count)
     say(
-        f"{known.rows} rows on {known.clusters} trunks{left_out}; 90 % intervals from {len(known.draws)} bootstraps "
-        f"over trunks; counted as {source['convention']}"
+        f"{on_clusters(known.rows, known.clusters)}{left_out}; 90 % intervals from {len(known.draws)} resamplings; "
+        f"counted as {source['convention']}"
     )
     renamed = {ours: theirs for ours, theirs in source.get("columns", {}).items() if ours != theirs}
     if renamed:
@@ -101,7 +101,9 @@ def predicted(card: Card, variables: Mapping[str, float], found: Mapping[str, An
         return estimate(found[card.known.law.target], low, high)[1]
 
     value = estimate(found[card.known.law.target], *(np.nan if x is None else x for x in found["curve_interval"]))[0]
-    given = ", ".join(f"{name} {short_number(number)}" for name, number in variables.items())
+    given = ", ".join(
+        f"{name} {power_of_ten(number) if name == 'C' else short_number(number)}" for name, number in variables.items()
+    )
     say(f"{card.known.law.target} at {given}: {value}")
     curve, new = words(found["curve_interval"]), words(found["new_trunk_interval"])
     say(f"90 % interval of the law's curve: {curve}; of a new trunk: {new}")
@@ -127,7 +129,7 @@ def conventions(found: Mapping[str, Any]) -> None:
 
 
 def profiles(known: Fit, found: Sequence[Profile]) -> None:
-    say("profile likelihood, scaled by the bootstrap over trunks:")
+    say("profile likelihood, on the bootstrap's scale:")
     ends = known.intervals()
     for one in found:
         low, high = (None if is_open else end for is_open, end in zip(one.open_ends, (one.low, one.high), strict=True))

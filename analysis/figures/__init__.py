@@ -48,6 +48,7 @@ FIGURES: dict[str, Figure] = {
         "90 % of new rungs there fall in the band. A star is a held-out rung, which the law never saw.",
         compute.compute,
         compute.draw,
+        variables=(2, 99),
     ),
     "forecast": Figure(
         "The held-out rung, predicted before it was looked at",
@@ -77,6 +78,7 @@ FIGURES: dict[str, Figure] = {
         "law's form is wrong.",
         residuals.compute,
         residuals.draw,
+        variables=(2, 99),
     ),
     "curve": Figure(
         "The law",
