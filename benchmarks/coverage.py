@@ -1,4 +1,4 @@
-"""How often 90 % intervals hold the planted truth: noisy worlds for every law, and branched ones for the pair law.
+"""How often 90 % intervals hold the planted truth: noisy worlds for every law, branched ones and choices for one.
 
 `python -m benchmarks.coverage --worlds 1000 --out results/coverage` writes worlds.csv (a row per law and parameter) and
 prints the verdict. A law's worlds are `tests.analysis.catalogue`'s design under multiplicative noise; branched worlds
@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from analysis.fit import fit
+from analysis.fit import Fit, fit
 from analysis.laws import LAWS
+from analysis.optimum import Quantity, Shapes, allocation, best
 from tests.analysis.catalogue import design, truth
 
 NOISE = 0.005  # standard deviation of log loss
@@ -57,39 +58,79 @@ def branched(trunks: int) -> pd.DataFrame:
     return pd.DataFrame({"N": n, "D": d, "C": 6 * n * d, "trunk_id": np.repeat(np.arange(trunks), BUDGETS)})
 
 
-def worlds_of(names: list[str]) -> Iterator[tuple[str, str, int]]:
-    """(world, law, trunks): every law on its design, and the pair law branched."""
-    yield from ((name, name, 0) for name in names)
+@dataclass(frozen=True)
+class World:
+    """A law under noise: on its own design, or branched into trunks; its parameters judged, or choices made of them."""
+
+    law: str
+    trunks: int = 0
+    choices: bool = False
+
+    def __str__(self) -> str:
+        trunks = f", {self.trunks} trunks" if self.trunks else ""
+        return f"{self.law}{trunks}{', choices' if self.choices else ''}"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return branched(self.trunks) if self.trunks else design(self.law)
+
+
+def worlds_of(names: list[str]) -> Iterator[World]:
+    """Every law on its design; the pair law branched too, and what is chosen by it ten times beyond the rows."""
+    yield from map(World, names)
     if "chinchilla" in names:
-        yield from ((f"chinchilla, {trunks} trunks", "chinchilla", trunks) for trunks in TRUNKS)
+        yield from (World("chinchilla", trunks, choices) for choices in (False, True) for trunks in TRUNKS)
+        yield World("chinchilla", choices=True)
 
 
-def try_worlds(law_name: str, trunks: int, seeds: range, bootstrap: int) -> np.ndarray:
-    """For every seed: whether each interval holds the truth, and the estimate, [seed, 2, parameter]."""
-    law, planted = LAWS[law_name], truth(law_name)
-    table = branched(trunks) if trunks else design(law_name)
+def try_worlds(world: World, seeds: range, bootstrap: int) -> np.ndarray:
+    """For every seed: whether each interval holds the truth, the estimate and the truth, [seed, 3, quantity]."""
+    law, planted, table, trunks = LAWS[world.law], truth(world.law), world.table, world.trunks
     pure = law.predict(planted, table)
     found = []
     for seed in seeds:
         random = np.random.default_rng(seed)
         error = NOISE * random.standard_normal(len(table))
+        new = NOISE * random.standard_normal()
         if trunks:
             error = TRUNK_NOISE * random.standard_normal(trunks)[table["trunk_id"]]
             error = error + RUNG_NOISE * random.standard_normal(len(table))
+            new = TRUNK_NOISE * random.standard_normal() + RUNG_NOISE * random.standard_normal()
         known = fit(law, table.assign(**{law.target: pure * np.exp(error)}), bootstrap=bootstrap, seed=seed)
-        ends = np.array(list(known.intervals().values()))
-        found.append([(ends[:, 0] <= planted) & (planted <= ends[:, 1]), known.theta])
+        if world.choices:
+            found.append(choices(known, planted, float(table["C"].max()), new))
+        else:
+            ends = np.array(list(known.intervals().values()))
+            found.append([(ends[:, 0] <= planted) & (planted <= ends[:, 1]), known.theta, planted])
     return np.array(found, float)
 
 
-def count(world: str, law_name: str, found: np.ndarray, rows: int) -> list[Coverage]:
-    law, planted = LAWS[law_name], truth(law_name)
+CHOICES = ("N*", "loss", "exponent of N*", "loss of a new trunk")
+
+
+def choices(known: Fit, planted: np.ndarray, largest: float, new: float) -> list[list[float]]:
+    """Best size, its loss and its exponent at ten times the largest compute, and a new trunk's loss there."""
+    law, budget = known.law, 10 * largest
+    one, shapes = best(known, [budget], Shapes())[0], Shapes()
+    exponent = allocation(known, budget, shapes)[0]
+    size = law.cheapest(planted[None], np.array([budget / 6]))[0, 0]
+    at = {"N": size, "D": budget / 6 / size}
+    loss = law.predict(planted, at)[0]
+    low, high = (float(end[0]) for end in known.predict_interval(at))
+    alpha, beta_ = (planted[law.parameters.index(name)] for name in ("alpha", "beta"))
+    asked = [(one.params, size), (one.loss, loss), (exponent, beta_ / (alpha + beta_))]
+    asked.append((Quantity(known.predict(at)[0], low, high), loss * np.exp(new)))
+    return [list(row) for row in zip(*[(q.low <= t <= q.high, q.value, t) for q, t in asked], strict=True)]
+
+
+def count(world: World, found: np.ndarray) -> list[Coverage]:
+    law = LAWS[world.law]
     counted = []
-    for i, parameter in enumerate(law.parameters):
-        size = found[:, 1, i]
-        scale = parameter in law.scales and (size > 0).all()
-        spread = float(np.log(size).std() if scale else size.std() / abs(planted[i]))
-        counted.append(Coverage(world, parameter, len(found), rows, float(found[:, 0, i].mean()), round(spread, 5)))
+    for i, name in enumerate(CHOICES if world.choices else law.parameters):
+        hits, size, planted = found[:, 0, i], found[:, 1, i], found[:, 2, i]
+        in_logs = (name in law.scales or world.choices) and (size > 0).all()
+        spread = float(np.log(size).std() if in_logs else size.std() / abs(planted.mean()))
+        counted.append(Coverage(str(world), name, len(found), len(world.table), float(hits.mean()), round(spread, 5)))
     return counted
 
 
@@ -136,16 +177,15 @@ def main() -> None:
     everything = read(path) if path else []
     seeds = [range(i, min(i + BATCH, chosen.worlds)) for i in range(0, chosen.worlds, BATCH)]
     with ProcessPoolExecutor(chosen.workers) as pool:
-        for world, law, trunks in worlds_of(chosen.laws):
-            if any(one.world == world and one.worlds >= chosen.worlds for one in everything):
+        for world in worlds_of(chosen.laws):
+            if any(one.world == str(world) and one.worlds >= chosen.worlds for one in everything):
                 continue
             began = time.perf_counter()
-            jobs = [pool.submit(try_worlds, law, trunks, part, chosen.bootstrap) for part in seeds]
-            found = np.concatenate([job.result() for job in jobs])
-            counted = count(world, law, found, len(branched(trunks) if trunks else design(law)))
-            everything = [one for one in everything if one.world != world] + counted
+            jobs = [pool.submit(try_worlds, world, part, chosen.bootstrap) for part in seeds]
+            counted = count(world, np.concatenate([job.result() for job in jobs]))
+            everything = [one for one in everything if one.world != str(world)] + counted
             shares = " ".join(f"{one.parameter} {one.covered:.3f}" for one in counted)
-            print(f"{world:24s} {time.perf_counter() - began:6.0f} s  {shares}", flush=True)
+            print(f"{world!s:32s} {time.perf_counter() - began:6.0f} s  {shares}", flush=True)
             if path:
                 write(path, everything)
     print(verdict(everything))
