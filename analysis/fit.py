@@ -12,7 +12,6 @@ import pandas as pd
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from analysis.certify import Certificate, certify
-from analysis.conventions import FLOPS_PER_PARAMETER_TOKEN
 from analysis.intervals import FEWEST_CLUSTERS, interval, new_trunk_interval, new_trunk_residuals
 from analysis.laws import LAWS
 from analysis.laws.jet import Array
@@ -56,21 +55,14 @@ class Options:
                 raise Refusal(f"{name}={getattr(self, name)}: it is a number of rows or replicates, from 0")
 
     @property
+    def logarithmic(self) -> bool:
+        """Whether residuals are of the target's logarithm."""
+        return make_objectives(1.0)[self.objective].logarithmic
+
+    @property
     def width(self) -> float:
+        """Of Huber's quadratic middle."""
         return self.delta or (NOISE_DELTA if self.noise else LOG_DELTA)
-
-
-@dataclass(frozen=True)
-class Optimal:
-    """The compute-optimal N and D (arrays over the budgets) with intervals; NaN where the law has no optimum."""
-
-    C: Array
-    N: Array
-    D: Array
-    N_low: Array
-    N_high: Array
-    D_low: Array
-    D_high: Array
 
 
 @dataclass(frozen=True)
@@ -158,26 +150,14 @@ class Fit:
         """Interval for the loss of a new trunk: spread over resampled trunks and scatter of a trunk's residuals."""
         draws = np.tile(self.draws_at(variables), (4, 1))
         noise = np.random.default_rng(self.options.seed).choice(self.trunk_residuals, size=(len(draws), 1))
-        return new_trunk_interval(draws, noise, self.predict(variables), level, self.clusters)
+        logarithmic = self.options.logarithmic
+        return new_trunk_interval(draws, noise, self.predict(variables), level, self.clusters, logarithmic)
 
     def draws_at(self, variables: Variables) -> Array:
         """Loss at the variables under every replicate, [replicates, rows]."""
         if not len(self.draws):
             return np.empty((0, len(self.predict(variables))))
         return self.law.predict(self.draws, variables)
-
-    def compute_optimal(
-        self, compute: Any, level: float = 0.90, flops_per_parameter_token: float = FLOPS_PER_PARAMETER_TOKEN
-    ) -> Optimal:
-        """N and D of least loss at `compute` FLOPs, where compute = flops_per_parameter_token N D."""
-        if self.law.cheapest is None:
-            raise Refusal(f"law {self.law.name!r} has no N and D to choose between: fit 'chinchilla' or 'coupled'")
-        budgets = np.atleast_1d(np.asarray(compute, np.float64))
-        product = budgets / flops_per_parameter_token
-        params = self.law.cheapest(self.theta[None], product)[0]
-        draws = self.law.cheapest(self.draws, product)
-        low, high = interval(draws[np.isfinite(draws).all(axis=1)], params, level, self.clusters)
-        return Optimal(budgets, params, product / params, low, high, product / high, product / low)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the draws, as plain JSON values; numbers that are not finite become null."""
@@ -236,6 +216,7 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
         draws_rp = _bootstrap(problem, optima, settings_gp, selection, wanted)
         certificate = certify(problem, optima, started_rp)
     residual_n, jacobian_np = residuals(problem, optima.theta_rp[best])
+    left_n = -residual_n if wanted.logarithmic else -residual_n * loss_centre
     touching_p = ((draws_rp <= problem.low_p) | (draws_rp >= problem.high_p)).mean(axis=0) if len(draws_rp) else 0.0
     engine_names = (*declared.coefficients, *(exponent.name for exponent in declared.exponents))
     touching = dict(zip(engine_names, np.broadcast_to(touching_p, len(engine_names)), strict=True))
@@ -251,8 +232,8 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
         excluded=dict(selection.excluded),
         draws=natural(declared, draws_rp, centre, loss_centre),
         bound_share={name: float(touching.get(name, 0.0)) for name in declared.parameters},
-        residuals=-residual_n,
-        trunk_residuals=new_trunk_residuals(jacobian_np, -residual_n, selection.cluster_n),
+        residuals=left_n,
+        trunk_residuals=new_trunk_residuals(jacobian_np, left_n, selection.cluster_n),
         data_hash=selection.data_hash,
     )
 
@@ -260,9 +241,8 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
 def rows_for(law: Law, table: pd.DataFrame, options: Options) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows that the options leave to the law, and counts of the others by the reason."""
     extra = tuple(name for name in (options.weights, options.noise) if name)
-    logarithmic = make_objectives(1.0)[options.objective].logarithmic
     dropped = options.drop_highest_loss
-    return chosen(law, table, options.phase, options.held_out, extra, dropped, logarithmic)
+    return chosen(law, table, options.phase, options.held_out, extra, dropped, options.logarithmic)
 
 
 def selected(law: Law, table: pd.DataFrame, options: Options) -> Selection:

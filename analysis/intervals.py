@@ -40,18 +40,21 @@ def interval(draws: Array, point: Array, level: float, clusters: int) -> tuple[A
     return np.where(in_logs & (bottom <= 0), 0.0, low), high
 
 
-def new_trunk_interval(draws: Array, noise: Array, point: Array, level: float, clusters: int) -> tuple[Array, Array]:
-    """Quantiles of draws times exp(noise), drawn in pairs, moved away from the point as few clusters ask for."""
+def new_trunk_interval(
+    draws: Array, noise: Array, point: Array, level: float, clusters: int, logarithmic: bool = True
+) -> tuple[Array, Array]:
+    """Quantiles of draws with noise on them, moved away from the point as few clusters ask for.
+
+    The noise is one of logarithms, or else of the quantity itself.
+    """
     if not len(draws) or clusters < FEWEST_CLUSTERS:
         return np.full_like(point, np.nan), np.full_like(point, np.nan)
     factor = reach(clusters, level) / float(ndtri(0.5 + level / 2))
-    middle = np.log(np.maximum(point, 1e-300))
     with np.errstate(all="ignore"):
-        spread = np.log(np.maximum(draws, 1e-300)) + noise
-        low, high = np.quantile(spread, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-        return np.exp(middle + factor * np.minimum(low - middle, 0)), np.exp(
-            middle + factor * np.maximum(high - middle, 0)
-        )
+        middle, spread = (np.log(np.maximum(part, 1e-300)) if logarithmic else part for part in (point, draws))
+        below, above = np.quantile(spread + noise, [0.5 - level / 2, 0.5 + level / 2], axis=0) - middle
+        ends = middle + factor * np.minimum(below, 0), middle + factor * np.maximum(above, 0)
+        return (np.exp(ends[0]), np.exp(ends[1])) if logarithmic else ends
 
 
 def new_trunk_residuals(jacobian_np: Array, residual_n: Array, cluster_n: np.ndarray) -> Array:

@@ -45,11 +45,12 @@ def of(found: IsoFlop) -> IsoFlops:
         )
     curved = sorted(curved, key=lambda budget: (budget.refused is not None, -len(budget.rows)))[:MOST_CURVES]
     curved = sorted(curved, key=lambda budget: budget.C)
-    if found.fit is None or not set(found.fit.law.variables) <= {"N", "D", "C"}:
+    if found.fit is None or found.fit.law.cheapest is None or not set(found.fit.law.variables) <= {"N", "D", "C"}:
         return IsoFlops(curved, np.empty(0), np.empty(0), found)
     C = np.geomspace(curved[0].C, curved[-1].C, GRID)
-    best = found.fit.compute_optimal(C, flops_per_parameter_token=found.flops_per_parameter_token)
-    return IsoFlops(curved, best.N, found.fit.predict({"N": best.N, "D": best.D, "C": C}), found)
+    product = C / found.flops_per_parameter_token
+    N = found.fit.law.cheapest(found.fit.theta[None], product)[0]
+    return IsoFlops(curved, N, found.fit.predict({"N": N, "D": product / N, "C": C}), found)
 
 
 def draw(result: IsoFlops, axes: Axes) -> None:

@@ -140,18 +140,17 @@ def test_a_floor_that_is_not_there_is_said_to_be_at_its_bound() -> None:
     assert not result.identified("E")
 
 
-def test_compute_optimum_is_the_law_s_least_loss() -> None:
-    result = fit("chinchilla", branched_world(1), bootstrap=100)
-    best = result.compute_optimal([1e12, 1e14])
-    np.testing.assert_allclose(6 * best.N * best.D, best.C)
-    at_best = result.predict({"N": best.N, "D": best.D})
-    for shift in (0.9, 1.1):
-        assert (result.predict({"N": shift * best.N, "D": best.D / shift}) > at_best).all()
-    assert (best.N_low < best.N).all()
-    assert (best.N_high > best.N).all()
-    assert (best.D_low < best.D_high).all()
-    with pytest.raises(Refusal, match="no N and D"):
-        fit("power_C", branched_world(1), bootstrap=0).compute_optimal(1e12)
+def test_a_new_row_is_foretold_in_the_units_of_the_residuals() -> None:
+    """Squares of L itself leave residuals of L: their noise is added, not multiplied."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"S": np.linspace(1.3, 4.0, 60)})
+    pure = LAWS["sigmoid"].predict(truth("sigmoid"), table)
+    known = fit(
+        "sigmoid", table.assign(accuracy=pure + 0.02 * random.standard_normal(60)), objective="squares", bootstrap=200
+    )
+    for s in (1.3, 4.0):  # accuracies of .85 and of .25 scatter alike
+        low, high = known.predict_interval({"S": s})
+        assert (high - low)[0] / 2 == pytest.approx(1.645 * 0.02, rel=0.35)
 
 
 def test_the_card_is_plain_json() -> None:

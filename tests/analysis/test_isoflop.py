@@ -27,6 +27,7 @@ from analysis.isoflop import (
     isoflop,
     parabola,
 )
+from analysis.optimum import Shapes, best
 from analysis.study import Study
 from harness.refusal import Refusal
 from tests.analysis.worlds import branched_world
@@ -102,10 +103,11 @@ def test_the_law_gives_its_own_exponent(noisy: IsoFlop) -> None:
     assert noisy.fit is not None
     alpha, beta = (noisy.fit.parameters[name] for name in ("alpha", "beta"))
     assert found(noisy.parametric).a.value == pytest.approx(beta / (alpha + beta), rel=1e-9)
-    optimal = noisy.fit.compute_optimal(3e20)
-    assert found(noisy.parametric).params_at(3e20) == pytest.approx(optimal.N[0], rel=1e-9)
+    params = best(noisy.fit, [3e20], Shapes())[0].params
+    assert params is not None
+    assert found(noisy.parametric).params_at(3e20) == pytest.approx(params.value, rel=1e-9)
     low, high = found(noisy.parametric).params_interval(3e20)
-    assert [low[0], high[0]] == pytest.approx([optimal.N_low[0], optimal.N_high[0]], rel=0.01)
+    assert [low[0], high[0]] == pytest.approx([params.low, params.high], rel=0.01)
 
 
 def test_intervals_of_approach_two_cover_as_often_as_they_say() -> None:
