@@ -56,9 +56,18 @@ class Quantity:
     value: float
     low: float
     high: float
+    doubt: str = ""  # why the data do not carry it, in words
 
     def to_json(self) -> list[float | None]:
-        return [plain(self.value), plain(self.low), plain(self.high)]
+        """Value and ends; nulls where the data do not carry it."""
+        return [None] * 3 if self.doubt else [plain(self.value), plain(self.low), plain(self.high)]
+
+    def words(self, number: Callable[[float], str]) -> str:
+        """The value with its interval; `not known` where the data do not carry it, for which `doubt` is the reason."""
+        if self.doubt:
+            return "not known"
+        ends = f" ({number(self.low)} to {number(self.high)})" if np.isfinite(self.low) else ""
+        return number(self.value) + ends
 
 
 @dataclass(frozen=True)

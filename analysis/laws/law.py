@@ -80,6 +80,9 @@ class Law:
     # A scale is the law carried to one parameter or token: it is known no better than the exponents it is carried by.
     rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     extents: tuple[str, ...] = ()  # scales that rest on no exponent: a size, a number of repeats
+    judged: tuple[str, ...] = ()  # exponents that a claim may rest on, by their natural names
+    # natural parameter -> the search's coordinates that it is made of, where they are not its namesake alone
+    made_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def scales(self) -> tuple[str, ...]:
@@ -88,8 +91,19 @@ class Law:
 
     def __post_init__(self) -> None:
         if not self.parameters:
-            names = self.coefficients + tuple(exponent.name for exponent in self.exponents)
-            object.__setattr__(self, "parameters", names)
+            object.__setattr__(self, "parameters", self.coordinates)
+        if not self.judged:
+            named = (exponent.name for exponent in self.exponents if exponent.judged)
+            object.__setattr__(self, "judged", tuple(name for name in named if name in self.parameters))
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """What the search moves: the coefficients, then the exponents."""
+        return self.coefficients + tuple(exponent.name for exponent in self.exponents)
+
+    def made_from(self, parameter: str) -> tuple[str, ...]:
+        """The coordinates that decide a natural parameter."""
+        return self.made_of.get(parameter, (parameter,))
 
     @property
     def bounds(self) -> tuple[Array, Array]:
