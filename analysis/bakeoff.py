@@ -224,6 +224,10 @@ def share(error: float) -> str:
     return f"{100 * error:.0f}" if error >= 0.0995 else f"{100 * error:#.2g}"
 
 
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def _times(ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 99.5 else f"{ratio:.2g}"
 
@@ -231,9 +235,9 @@ def _times(ratio: float) -> str:
 def _head(found: BakeOff) -> str:
     laws, splits = len(found.standings), len(found.splits)
     return (
-        f"{laws} law{'s' * (laws > 1)} on {splits} hold-out split{'s' * (splits > 1)} of {found.rows} rows "
-        f"({found.trunks} trunks): errors are root mean squares of log(predicted / observed) over held-out rows, with "
-        f"{100 * found.level:.0f} % intervals over fitted and held-out trunks drawn again"
+        f"{_plural(laws, 'law')} on {_plural(splits, 'hold-out split')} of {_plural(found.rows, 'row')} "
+        f"({_plural(found.trunks, 'trunk')}): errors are root mean squares of log(predicted / observed) over held-out "
+        f"rows, with {100 * found.level:.0f} % intervals over fitted and held-out trunks drawn again"
     )
 
 
@@ -258,8 +262,8 @@ def _split_in_words(found: BakeOff, split: Split) -> str:
 def _size(split: Split) -> str:
     shared = f", {split.shared_trunks} of them with other rows fitted" if split.shared_trunks else ""
     return (
-        f"{split.held_rows} rows of {split.held_trunks} trunks held out{shared}, {split.fitted_rows} rows fitted, "
-        f"{_times(split.beyond)} times the fitted compute"
+        f"{_plural(split.held_rows, 'row')} of {_plural(split.held_trunks, 'trunk')} held out{shared}, "
+        f"{_plural(split.fitted_rows, 'row')} fitted, {_times(split.beyond)} times the fitted compute"
     )
 
 

@@ -21,7 +21,8 @@ class Certificate:
     """`gradient` is scaled by curvature, over the parameters that are free; `second_solver` is in words."""
 
     status: tuple[str, ...]
-    flat: tuple[str, ...]  # parameters that move nothing, or that only a combination of which is held
+    flat: tuple[str, ...]  # coordinates that move nothing, or that only a combination of which is held
+    bound: tuple[str, ...]  # coordinates at an end of their box, coefficients at nought apart
     gradient: float
     starts: int
     starts_agreeing: float
@@ -32,38 +33,46 @@ class Certificate:
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "Certificate":
-        return cls(**facts | {name: tuple(facts[name]) for name in ("status", "flat")})
+        return cls(**facts | {name: tuple(facts[name]) for name in ("status", "flat", "bound")})
 
 
-def certify(problem: Problem, optima: Optimum, started_rp: Array) -> Certificate:
-    """The certificate of the best optimum among those that the starts led to."""
+def certify(problem: Problem, optima: Optimum, started_rp: Array, starts: int, agreeing: float) -> Certificate:
+    """The certificate of the best of the optima; so many starts led to it in such a share."""
     best = int(optima.value_r.argmin())
     theta_p, value = optima.theta_rp[best], float(optima.value_r[best])
-    agreeing = float((optima.value_r <= value * (1 + SAME_OPTIMUM) + 1e-20).mean())
     verdict, lower = _second_opinion(problem, theta_p, value)
     status = ["converged" if optima.converged_r[best] else "not converged: the optimiser stopped before the optimum"]
     if lower:
         status[0] = f"not converged: {verdict}"
     if np.allclose(theta_p, started_rp[best], rtol=1e-13, atol=0):
         status.append("start returned: the optimiser took no step")
+    at_bounds, bound = _at_bounds(problem, theta_p)
     flat, valley = _flat(problem, theta_p)
-    status += _at_bounds(problem, theta_p) + valley
-    return Certificate(tuple(status), flat, float(optima.gradient_r[best]), len(started_rp), agreeing, verdict)
+    words = (*status, *at_bounds, *valley)
+    return Certificate(words, flat, bound, float(optima.gradient_r[best]), starts, agreeing, verdict)
 
 
 def _held(problem: Problem, theta_p: Array) -> np.ndarray:
     return np.asarray((theta_p <= problem.low_p) | (theta_p >= problem.high_p))
 
 
-def _at_bounds(problem: Problem, theta_p: Array) -> list[str]:
-    names = (*problem.law.coefficients, *(exponent.name for exponent in problem.law.exponents))
-    return [f"at a bound: {names[i]} = {theta_p[i]:g}" for i in np.flatnonzero(_held(problem, theta_p))]
+def _at_bounds(problem: Problem, theta_p: Array) -> tuple[list[str], tuple[str, ...]]:
+    """Coordinates at an end of their box, in words and by name."""
+    names, count = problem.law.coordinates, len(problem.law.coefficients)
+    said = []
+    for i in np.flatnonzero(_held(problem, theta_p)):
+        end = "lowest" if theta_p[i] <= problem.low_p[i] else "highest"
+        judged = i < count or problem.law.exponents[i - count].judged
+        said.append(f"at a bound: {names[i]} {f'= {theta_p[i]:g}' if judged else f'at its {end}'}")
+    return said, tuple(names[i] for i in np.flatnonzero(_held(problem, theta_p)))
 
 
 def _flat(problem: Problem, theta_p: Array) -> tuple[tuple[str, ...], list[str]]:
     """Parameters that the data do not hold one by one, and that in words; those at a bound are not looked at."""
-    held_p, delta = _held(problem, theta_p), problem.objective.deltas[0]
-    names = np.array((*problem.law.coefficients, *(exponent.name for exponent in problem.law.exponents)))[~held_p]
+    held_p, delta, law = _held(problem, theta_p), problem.objective.deltas[0], problem.law
+    if len(law.coefficients) > 1 and (theta_p[1 : len(law.coefficients)] <= 0).all():
+        return law.coordinates, [f"flat valley: {law.target} falls with nothing; {law.coefficients[0]} alone is left"]
+    names = np.array(law.coordinates)[~held_p]
     majorant_pp = derivatives(problem, theta_p[None], problem.weight_n[None], delta).majorant_rpp[0]
     curvature = majorant_pp[np.ix_(~held_p, ~held_p)]
     size = np.sqrt(np.abs(np.diagonal(curvature)))

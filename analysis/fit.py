@@ -17,8 +17,8 @@ from analysis.laws import LAWS
 from analysis.laws.jet import Array
 from analysis.laws.law import Law
 from analysis.resample import draw_counts, resample
-from analysis.selection import Selection, chosen, select
-from analysis.solve import Optimum, Problem, make_objectives, polish, residuals, search, starts
+from analysis.selection import DEARER, Selection, chosen, select
+from analysis.solve import SAME_OPTIMUM, Optimum, Problem, make_objectives, polish, residuals, search, starts
 from harness.refusal import Refusal, pick
 
 Variables = Mapping[str, Any] | pd.DataFrame
@@ -26,9 +26,12 @@ Variables = Mapping[str, Any] | pd.DataFrame
 # An exponent known to less than this ratio across its interval is not a finding.
 WIDEST_RATIO = 2.0
 WIDEST_EXTENT = 10.0  # the same for a scale that no exponent carries, such as a best aspect ratio
+SPARE_ROWS = 4  # with fewer rows beyond the parameters, intervals hold a planted truth in half of the worlds
+FEWEST_DRAWS = 20
 BOUND_SHARE = 0.05  # a parameter at a bound in more resamples than this has no interval
 SEARCH_ROWS = 4_000  # the search looks at no more rows than these, drawn at random; the optimum is of all of them
 LEAST_SIZE = 1e-100  # of a variable or a target: products of a few powers must still be numbers
+LEAST_DELTA = 1e-7  # narrower, Huber's function is the absolute deviation
 LOG_DELTA, NOISE_DELTA = 1e-3, 1.345  # widths of Huber's function in log loss (arXiv 2203.15556), and in known noise
 
 
@@ -48,8 +51,11 @@ class Options:
 
     def __post_init__(self) -> None:
         pick(make_objectives(1.0), self.objective, "objective")
-        if self.delta is not None and not (math.isfinite(self.delta) and self.delta > 0):
-            raise Refusal(f"delta={self.delta}: Huber's function needs a positive width in log loss; 1e-3 is usual")
+        if self.delta is not None and not (math.isfinite(self.delta) and self.delta >= LEAST_DELTA):
+            raise Refusal(
+                f"delta={self.delta}: Huber's function needs a width in log loss of {LEAST_DELTA:g} at least; 1e-3 is "
+                "usual, and the objective lad has none"
+            )
         for name in ("bootstrap", "drop_highest_loss"):
             if getattr(self, name) < 0:
                 raise Refusal(f"{name}={getattr(self, name)}: it is a number of rows or replicates, from 0")
@@ -95,11 +101,15 @@ class Fit:
     def converged(self) -> bool:
         return "converged" in self.status
 
+    def interval_of(self, draws: Array, point: Array, level: float = 0.90) -> tuple[Array, Array]:
+        """Interval of a quantity from its value under every replicate; NaN where the fit carries none."""
+        return interval(draws if not self.general_doubt else draws[:0], point, level, self.clusters)
+
     def intervals(self, level: float = 0.90) -> dict[str, tuple[float, float]]:
         """Interval of every parameter from the bootstrap over trunks; NaN without one."""
-        low, high = interval(self.draws, self.theta, level, self.clusters)
+        low, high = self.interval_of(self.draws, self.theta, level)
         return {
-            name: (float(low[i]) if name in SIGNED else max(float(low[i]), 0.0), float(high[i]))
+            name: (float(low[i]) if name in self.law.signed else max(float(low[i]), 0.0), float(high[i]))
             for i, name in enumerate(self.law.parameters)
         }
 
@@ -113,25 +123,42 @@ class Fit:
 
     def doubt(self, name: str) -> str:
         """Why the data do not identify the parameter, in words; empty where they do."""
-        pick(self.parameters, name, f"parameter of {self.law.name}")
-        if not self.converged:
-            return "the fit did not converge"
+        law, made_from = self.law, self.law.made_from(name)
+        pick(self.parameters, name, f"parameter of {law.name}")
         low, high = self.intervals()[name]
-        if name in self.certificate.flat:
+        general = self.general_doubt
+        if general:
+            return general
+        if set(made_from) & set(self.certificate.flat):
             return "the data do not hold it: other values, with others beside them, fit as well"
-        if self.clusters < FEWEST_CLUSTERS:
-            return f"{self.clusters} trunks are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
         if math.isnan(low):
             return "no bootstrap: nothing says how sure it is"
-        if self.bound_share[name] >= BOUND_SHARE or any(f"bound: {name} " in words for words in self.status):
+        if set(made_from) & set(self.certificate.bound):
+            return "its best value lies at a bound of the search"
+        if self.bound_share[name] >= BOUND_SHARE:
             return f"{100 * self.bound_share[name]:.0f} % of the resamples end at a bound of the search"
-        judged = {exponent.name for exponent in self.law.exponents if exponent.judged}
-        widest = WIDEST_RATIO if name in judged else WIDEST_EXTENT if name in self.law.extents else math.inf
+        widest = WIDEST_RATIO if name in law.judged else WIDEST_EXTENT if name in law.extents else math.inf
         if math.isfinite(widest) and (low <= 0 or high > widest * low):
             return f"its 90 % interval, {low:.2g} to {high:.2g}, spans more than a factor {widest:g}"
-        for exponent in self.law.rests_on.get(name, ()):
+        for exponent in law.rests_on.get(name, ()):
             if self.doubt(exponent):
                 return f"it moves with {exponent}, which is not identified"
+        return ""
+
+    @property
+    def general_doubt(self) -> str:
+        """Why no parameter of the fit has an interval; empty where they may have."""
+        count = len(self.law.parameters)
+        if not self.converged:
+            return "the fit did not converge"
+        if self.clusters < FEWEST_CLUSTERS:
+            return f"{self.clusters} trunks are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
+        if self.rows < count + SPARE_ROWS:
+            return f"{self.rows} rows are too few for intervals of {count} parameters; {count + SPARE_ROWS} are needed"
+        if self.law.on_frontier and self.excluded.get(DEARER):
+            return "its rows were chosen for their low losses, and no interval allows for that"
+        if 0 < len(self.draws) < FEWEST_DRAWS:
+            return f"{len(self.draws)} resamplings are too few for an interval; at least {FEWEST_DRAWS} are needed"
         return ""
 
     def identified(self, name: str) -> bool:
@@ -144,14 +171,17 @@ class Fit:
 
     def curve_interval(self, variables: Variables, level: float = 0.90) -> tuple[Array, Array]:
         """Interval of the law's curve itself: the spread over resampled trunks alone."""
-        return interval(self.draws_at(variables), self.predict(variables), level, self.clusters)
+        return self.interval_of(self.draws_at(variables), self.predict(variables), level)
 
     def predict_interval(self, variables: Variables, level: float = 0.90) -> tuple[Array, Array]:
         """Interval for the loss of a new trunk: spread over resampled trunks and scatter of a trunk's residuals."""
+        curve, point = self.curve_interval(variables, level), self.predict(variables)
+        if np.isnan(curve[0]).all():
+            return curve
         draws = np.tile(self.draws_at(variables), (4, 1))
         noise = np.random.default_rng(self.options.seed).choice(self.trunk_residuals, size=(len(draws), 1))
-        logarithmic = self.options.logarithmic
-        return new_trunk_interval(draws, noise, self.predict(variables), level, self.clusters, logarithmic)
+        low, high = new_trunk_interval(draws, noise, point, level, self.clusters, self.options.logarithmic)
+        return np.minimum(low, curve[0]), np.maximum(high, curve[1])  # it is never surer than the curve
 
     def draws_at(self, variables: Variables) -> Array:
         """Loss at the variables under every replicate, [replicates, rows]."""
@@ -186,9 +216,6 @@ class Fit:
         }
 
 
-SIGNED = frozenset({"drift", "c0", "c1"})  # parameters that may be negative
-
-
 def plain(number: float) -> float | None:
     """The number for JSON: null where it is not finite."""
     return float(number) if math.isfinite(number) else None
@@ -206,7 +233,7 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
     selection = selected(declared, table, wanted)
     problem, centre, loss_centre = pose(declared, selection, wanted)
     with one_thread():
-        optima, started_rp, settings_gp = optimise(problem)
+        optima, started_rp, settings_gp, searched = optimise(problem)
         best = int(optima.value_r.argmin())
         if not np.isfinite(optima.value_r[best]):
             raise Refusal(
@@ -214,12 +241,15 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
                 "than arithmetic reaches; drop the rows that are out of place"
             )
         draws_rp = _bootstrap(problem, optima, settings_gp, selection, wanted)
-        certificate = certify(problem, optima, started_rp)
+        certificate = certify(problem, optima, started_rp, *searched)
     residual_n, jacobian_np = residuals(problem, optima.theta_rp[best])
     left_n = -residual_n if wanted.logarithmic else -residual_n * loss_centre
+    usual = float(np.median(problem.noise_n))  # a new row is foretold with the usual noise
+    root_n = np.sqrt(problem.weight_n) / problem.noise_n
+    trunk_residuals = new_trunk_residuals(jacobian_np * root_n[:, None], left_n * root_n, selection.cluster_n)
+    known_n = problem.weight_n > 0
     touching_p = ((draws_rp <= problem.low_p) | (draws_rp >= problem.high_p)).mean(axis=0) if len(draws_rp) else 0.0
-    engine_names = (*declared.coefficients, *(exponent.name for exponent in declared.exponents))
-    touching = dict(zip(engine_names, np.broadcast_to(touching_p, len(engine_names)), strict=True))
+    touching = dict(zip(declared.coordinates, np.broadcast_to(touching_p, len(declared.coordinates)), strict=True))
     found = natural(declared, optima.theta_rp[best : best + 1], centre, loss_centre)[0]
     return Fit(
         law=declared,
@@ -231,9 +261,12 @@ def fit(law: Law | str, table: pd.DataFrame, **options: Any) -> Fit:
         clusters=selection.clusters,
         excluded=dict(selection.excluded),
         draws=natural(declared, draws_rp, centre, loss_centre),
-        bound_share={name: float(touching.get(name, 0.0)) for name in declared.parameters},
+        bound_share={
+            name: max(float(touching[coordinate]) for coordinate in declared.made_from(name))
+            for name in declared.parameters
+        },
         residuals=left_n,
-        trunk_residuals=new_trunk_residuals(jacobian_np, left_n, selection.cluster_n),
+        trunk_residuals=trunk_residuals[known_n] * usual / np.sqrt(problem.weight_n[known_n]),
         data_hash=selection.data_hash,
     )
 
@@ -275,16 +308,20 @@ def pose(
     return Problem(law, objective, columns, loss_n / loss_centre, weight_n, noise_n, *law.bounds), centre, loss_centre
 
 
-def optimise(problem: Problem) -> tuple[Optimum, Array, Array]:
-    """Optima that the search's starts lead to, those starts, and the search's settings, the best first."""
-    rows = len(problem.loss_n)
-    some = problem
+def optimise(problem: Problem) -> tuple[Optimum, Array, Array, tuple[int, float]]:
+    """Optima of all rows and their starts; the search's settings, the best first; its starts, and how many agree.
+
+    Where there are many rows the search looks at some of them, and its best ends are the starts for all.
+    """
+    rows, some = len(problem.loss_n), problem
     if rows > SEARCH_ROWS:
         some = problem.rows(np.sort(np.random.default_rng(0).choice(rows, SEARCH_ROWS, replace=False)))
     theta_gp, value_g = search(some)
     start_rp = starts(problem.law, theta_gp, value_g)
     deltas = problem.objective.deltas
     optima = polish(some, start_rp, some.weight_n[None], deltas)
+    least = optima.value_r.min()
+    searched = len(start_rp), float((optima.value_r <= least * (1 + SAME_OPTIMUM) + 1e-20).mean())
     if some is not problem:
         distinct = np.unique(np.round(np.log(optima.value_r + 1e-300), 4), return_index=True)[1][:3]
         start_rp = optima.theta_rp[distinct]
@@ -292,7 +329,7 @@ def optimise(problem: Problem) -> tuple[Optimum, Array, Array]:
     best = int(optima.value_r.argmin())
     if not optima.converged_r[best]:  # it was left behind by starts that ended sooner, and higher
         optima.replace(best, polish(problem, optima.theta_rp[best : best + 1], problem.weight_n[None], deltas))
-    return optima, start_rp, theta_gp[value_g.argsort()]
+    return optima, start_rp, theta_gp[value_g.argsort()], searched
 
 
 def natural(law: Law, theta_rp: Array, centre: Mapping[str, float], loss_centre: float) -> Array:

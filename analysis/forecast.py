@@ -1,5 +1,6 @@
 """Held-out rungs predicted from the fitted ones beside naive baselines, and forecasts for rungs to come."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ class HeldOut:
     @property
     def beats_baselines(self) -> bool:
         others = [abs(error) for error in (self.carried_error, self.line_error) if np.isfinite(error)]
-        return abs(self.error) < min(others)
+        return not others or abs(self.error) < min(others)
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,18 @@ def forecast(
     law: Law | str, table: pd.DataFrame, level: float = 0.90, phase: str | None = "decayed", **options: Any
 ) -> Forecast:
     """Fits the law to the rows that are not held out (`options` go to `fit`) and predicts those that are."""
-    held = held_out_rows(table, phase)
-    return score(fit(law, table, phase=phase, **options), table, held, level, phase)
+    known = fit(law, table, phase=phase, **options)
+    return score(known, table, held_out_rows(table, known.law, phase), level, phase)
 
 
-def held_out_rows(table: pd.DataFrame, phase: str | None = "decayed") -> pd.DataFrame:
-    """Held-out rungs with a loss; refused where there is none, or where a trunk is fitted as well."""
+def held_out_rows(table: pd.DataFrame, law: Law, phase: str | None = "decayed") -> pd.DataFrame:
+    """Held-out rungs with what the law foretells; refused where there is none, or where a trunk is fitted as well."""
     if "held_out" not in table.columns or not table["held_out"].any():
         raise Refusal("no rung is held out: name one in the sweep's `held_out`, or mark rows in a column held_out")
     apart = table["held_out"].astype(bool)
-    held, _ = usable(table[apart], (*COUNTS, "loss"), phase, held_out=True)
+    held, _ = usable(table[apart], (*law.variables, law.target), phase, held_out=True)
     if not len(held):
-        raise Refusal("no held-out rung has a loss yet: train it first, then ask for its forecast's score")
+        raise Refusal(f"no held-out rung has a {law.target} yet: train it first, then ask for its forecast's score")
     shared = set(held.get("trunk_id", ())) & set(table.loc[~apart].get("trunk_id", ()))
     if shared:
         raise Refusal(f"trunk {min(map(str, shared))} is both fitted and held out: hold a whole trunk out")
@@ -101,28 +102,31 @@ def score(
     known: Fit, table: pd.DataFrame, held: pd.DataFrame, level: float = 0.90, phase: str | None = "decayed"
 ) -> Forecast:
     """How the held-out rungs came out under a law that was fitted to the table's others."""
-    fitted, _ = usable(table, (*COUNTS, "loss"), phase)
+    target = known.law.target
+    naive = target == "loss" and "C" in table.columns  # the baselines are of loss against compute
+    fitted, _ = usable(table, (*known.law.variables, *(("C",) if naive else ()), target), phase)
     predicted = known.predict(held)
     low, high = known.predict_interval(held, level)
-    top = fitted.iloc[int(fitted["C"].to_numpy().argmax())]
-    line = frontier_line(fitted, held["C"].to_numpy(np.float64))
+    top = fitted.iloc[int(fitted["C"].to_numpy().argmax())] if naive else None
+    line = frontier_line(fitted, held["C"].to_numpy(np.float64)) if naive else np.full(len(held), np.nan)
     rows = []
     for i, (_, row) in enumerate(held.iterrows()):
-        observed = float(row["loss"])
+        observed = float(row[target])
+        carried = float(top["loss"]) if top is not None else math.nan
         rows.append(
             HeldOut(
                 run_id=str(row.get("run_id", i)),
                 trunk_id=str(row.get("trunk_id", i)),
-                **{name: float(row[name]) for name in COUNTS},
-                beyond=float(row["C"] / top["C"]),
+                **{name: float(row.get(name, math.nan)) for name in COUNTS},
+                beyond=float(row["C"] / top["C"]) if top is not None else math.nan,
                 observed=observed,
                 predicted=float(predicted[i]),
                 low=float(low[i]),
                 high=float(high[i]),
                 error=float(predicted[i] / observed - 1),
                 inside=bool(low[i] <= observed <= high[i]) if np.isfinite(low[i]) else None,
-                carried=float(top["loss"]),
-                carried_error=float(top["loss"] / observed - 1),
+                carried=carried,
+                carried_error=carried / observed - 1,
                 line=float(line[i]),
                 line_error=float(line[i] / observed - 1),
             )

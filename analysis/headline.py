@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from analysis.optimum import Shapes, best
+from analysis.sections import four_digits, largest_compute
 from analysis.study import LEVEL, LEVEL_WORDS, Study, parameter_in_words
 from analysis.wording import estimate, on_clusters, percent, power_of_ten, short_number
 from harness.refusal import Refusal
@@ -26,28 +27,26 @@ def _law(study: Study) -> str:
     fit, intervals = study.fit, study.fit.intervals(LEVEL)
     exponents = [f"{name} {parameter_in_words(fit, name, *intervals[name])}" for name in study.exponents]
     level = f" ({LEVEL_WORDS} intervals)" if any(map(fit.identified, study.exponents)) else ""
+    found = f": {'; '.join(exponents)}{level}" if exponents else ""
     standing = "" if fit.converged else f" The fit did not settle ({', '.join(fit.status)}): do not quote it."
     return (
         f"{on_clusters(fit.rows, fit.clusters, 'rungs')} are fitted by {fit.law.target} = {fit.law.formula}, counted "
-        f"as {study.convention}: {'; '.join(exponents)}{level}.{standing}"
+        f"as {study.convention}{found}.{standing}"
     )
 
 
 def _best(study: Study) -> str:
     """What should be trained next?"""
-    largest = float(study.everything("C")["C"].max())
-    found = best(study.fit, [10 * largest], Shapes.of(study.fitted), LEVEL)[0]
-    loss = " (".join(estimate(found.loss.value, found.loss.low, found.loss.high))
+    found = best(study.fit, [10 * largest_compute(study)], Shapes.of(study.fitted), LEVEL)[0]
+    budget = f"At ten times the largest fitted compute, {power_of_ten(found.flops)} FLOPs,"
+    doubt = found.params.doubt if found.params else found.loss.doubt
+    if doubt:
+        return f"{budget} the law's best choice is not known: {doubt}."
+    loss = found.loss.words(four_digits)
     if found.params is None or found.tokens is None:
-        return f"At ten times the largest compute the law's loss is {loss})."
-    size, data = (
-        f"{short_number(one.value)} ({short_number(one.low)} to {short_number(one.high)})"
-        for one in (found.params, found.tokens)
-    )
-    return (
-        f"At ten times the largest compute, {power_of_ten(found.flops)} FLOPs, the law's best choice is {size} "
-        f"parameters and {data} tokens, for a loss of {loss})."
-    )
+        return f"{budget} the law's loss is {loss}."
+    size, data = found.params.words(short_number), found.tokens.words(short_number)
+    return f"{budget} the law's best choice is {size} parameters and {data} tokens, for a loss of {loss}."
 
 
 def _held_out(study: Study) -> str:

@@ -90,7 +90,7 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
             table["tokens"] = table["flops_given"] / (6 * table["params_given"])
         derived["tokens"] = "flops_given / (6 params_given)"
     typed = _with_parts(pd.DataFrame(table | _defaults(table, path)))
-    typed.attrs = {"columns": mapped, "derived": derived}
+    typed.attrs = {"columns": mapped, "derived": derived, "own": list(table)}
     return typed
 
 

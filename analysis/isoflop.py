@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from analysis.fit import BOUND_SHARE, WIDEST_RATIO, Fit, Options, fit, plain, selected
+from analysis.fit import BOUND_SHARE, WIDEST_RATIO, Fit, Options, fit, one_thread, plain, selected
 from analysis.intervals import FEWEST_CLUSTERS, interval, new_trunk_residuals
 from analysis.laws import LAWS
 from analysis.laws.jet import Array
@@ -37,7 +36,7 @@ WIDEST_SPAN = 20.0
 OFF_CENTRE = 0.6
 MOST_BIAS = 0.10  # what the two keep it to; where a law is known, its own answer on the budget's rows is held to it
 
-NAMES = {1: "approach 1 (lower envelope)", 2: "approach 2 (isoFLOP parabolas)", 3: "approach 3 (fitted law)"}
+NAMES = {1: "approach 1 (lower envelope)", 2: "approach 2 (isoFLOP parabolas)"}
 OVER = {1: "bins of compute", 2: "budgets", 3: "rows"}
 RULES = {
     "few": "too few sizes",
@@ -211,7 +210,12 @@ class IsoFlop:
     excluded: dict[str, int]
     flops_per_parameter_token: float  # the table's median C / (N D)
     bootstrap: int
-    seed: int
+    options: Options  # of approach 3's fit
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What the approaches are called; the third by its law and objective."""
+        return _names(self.law, self.options)
 
     @property
     def approaches(self) -> dict[int, Allocation | str]:
@@ -223,7 +227,8 @@ class IsoFlop:
 
     def words(self) -> list[str]:
         """Sentences for a terminal or a report."""
-        sentences = [_approach_in_words(number, found) for number, found in self.approaches.items()]
+        names = self.names
+        sentences = [_approach_in_words(names[number], OVER[number], one) for number, one in self.approaches.items()]
         if self.refused:
             sentences.append(_refusals_in_words(self.budgets))
         return [*sentences, *_bias_in_words(self.bias, self.budgets), _agreement_in_words(self.agreement)]
@@ -234,8 +239,10 @@ class IsoFlop:
         def told(found: Allocation | Bias | Agreement | str) -> dict[str, Any]:
             return {"refused": found} if isinstance(found, str) else found.to_json()
 
-        named = ("law", "rows", "clusters", "loose", "flops_per_parameter_token", "bootstrap", "seed")
+        named = ("law", "rows", "clusters", "loose", "flops_per_parameter_token", "bootstrap")
         return {name: getattr(self, name) for name in named} | {
+            "seed": self.options.seed,
+            "objective": self.options.objective,
             "excluded": dict(self.excluded),
             "approaches": {str(number): told(found) for number, found in self.approaches.items()},
             "budgets": [budget.to_json() for budget in self.budgets],
@@ -247,27 +254,34 @@ class IsoFlop:
 def isoflop(
     table: pd.DataFrame,
     bootstrap: int = 1000,
-    seed: int = 0,
     law: str = "chinchilla",
     phase: str | None = "decayed",
+    **options: Any,
 ) -> IsoFlop:
     """The three approaches on a table with N, D, C and loss; refused where it carries none of them.
 
-    `trunk_id`, where there is one, is the bootstrap's cluster; held-out rows are left out.
+    `trunk_id`, where there is one, is the bootstrap's cluster; held-out rows are left out. `options` are those of
+    `analysis.fit.fit` for the law; which rows they leave out, no approach sees.
     """
     pick(LAWS, law, "law")
-    rows, excluded = usable(table, ("N", "D", "C", "loss"), phase)
+    wanted = Options(**options | {"bootstrap": bootstrap, "phase": None, "held_out": True})
+    columns = tuple(name for name in (wanted.weights, wanted.noise) if name)
+    rows, excluded = usable(table, ("N", "D", "C", "loss", *columns), phase)
+    if wanted.drop_highest_loss:
+        kept = np.argsort(rows["loss"].to_numpy(), kind="stable")[: -wanted.drop_highest_loss]
+        excluded[f"among the {wanted.drop_highest_loss} highest losses"] = len(rows) - len(kept)
+        rows, wanted = rows.iloc[np.sort(kept)], replace(wanted, drop_highest_loss=0)
     if rows.empty:
         why = "; ".join(f"{count} left out: {reason}" for reason, count in excluded.items())
         raise Refusal(f"no row has N, D, C and a loss: finish a rung first{' (' + why + ')' if why else ''}")
-    study = _Study(rows, law, bootstrap, seed, *_resamples(rows, law, bootstrap, seed))
-    with threadpool_limits(1, "blas"):
+    study = _Study(rows, law, wanted, *_resamples(rows, law, wanted))
+    with one_thread():
         parametric, known = study.parametric()
         envelope = study.envelope()
         parabolas, budgets, loose = study.parabolas(known)
     found = {1: envelope, 2: parabolas, 3: parametric}
     if all(isinstance(one, str) for one in found.values()):
-        reasons = "; ".join(f"{NAMES[number]}: {reason}" for number, reason in found.items())
+        reasons = "; ".join(f"{name}: {found[number]}" for number, name in _names(law, wanted).items())
         raise Refusal(f"{len(rows)} rows carry no compute-optimal size. {reasons}")
     return IsoFlop(
         envelope=envelope,
@@ -284,11 +298,15 @@ def isoflop(
         excluded=excluded,
         flops_per_parameter_token=study.factor,
         bootstrap=len(study.counts_rg) - 1,
-        seed=seed,
+        options=wanted,
     )
 
 
-def _resamples(rows: pd.DataFrame, law: str, bootstrap: int, seed: int) -> tuple[np.ndarray, np.ndarray, Array]:
+def _names(law: str, options: Options) -> dict[int, str]:
+    return NAMES | {3: f"approach 3 ({law}, {options.objective})"}
+
+
+def _resamples(rows: pd.DataFrame, law: str, options: Options) -> tuple[np.ndarray, np.ndarray, Array]:
     """The trunk and the group of every row, and how often each group stands in each resample, [1 + r, g].
 
     The first of them is the table itself, the others are those of the law's own fit.
@@ -296,10 +314,11 @@ def _resamples(rows: pd.DataFrame, law: str, bootstrap: int, seed: int) -> tuple
     cluster_n = clusters_of(rows)
     clusters = int(cluster_n.max()) + 1
     try:
-        stratum_c = selected(LAWS[law], rows, Options(phase=None, held_out=True)).stratum_c
+        stratum_c = selected(LAWS[law], rows, options).stratum_c
     except Refusal:  # the law cannot be fitted, and approach 3 says why
         stratum_c = np.zeros(clusters, int)
-    counts_rg, group_c = draw_counts(stratum_c, bootstrap if clusters >= FEWEST_CLUSTERS else 0, seed)
+    replicates = options.bootstrap if clusters >= FEWEST_CLUSTERS else 0
+    counts_rg, group_c = draw_counts(stratum_c, replicates, options.seed)
     return cluster_n, group_c[cluster_n], np.concatenate([np.ones((1, counts_rg.shape[1])), counts_rg])
 
 
@@ -413,8 +432,7 @@ class _Study:
 
     rows: pd.DataFrame
     law: str
-    bootstrap: int
-    seed: int
+    options: Options
     cluster_n: np.ndarray
     group_n: np.ndarray
     counts_rg: Array  # the first row is the table itself
@@ -524,7 +542,7 @@ class _Study:
             able = ", ".join(sorted(name for name, law in LAWS.items() if law.cheapest is not None))
             return f"law {self.law!r} has no N and D to choose between; those that have: {able}", None
         try:
-            known = fit(self.law, self.rows, bootstrap=self.bootstrap, seed=self.seed, phase=None, held_out=True)
+            known = fit(self.law, self.rows, **vars(self.options))
         except Refusal as refusal:
             return str(refusal), None
         if not known.converged:
@@ -538,7 +556,7 @@ class _Study:
             return "the fitted law has no best size: one of its terms is nought; train more sizes and budgets", None
         log_D_r = self.log_C_centre - math.log(self.factor) - log_N_rc[:, 0]
         found = self.allocation(3, a_r, log_N_rc[:, 0], 1 - a_r, log_D_r, len(self.rows))
-        share = max(known.bound_share[exponent.name] for exponent in known.law.exponents if exponent.judged)
+        share = max((known.bound_share[name] for name in known.law.judged), default=0.0)
         if share >= BOUND_SHARE:
             doubt = f"{100 * share:.0f} % of the resamples end at a bound of the search"
             found = replace(found, a=replace(found.a, doubt=doubt), b=replace(found.b, doubt=doubt))
@@ -566,7 +584,8 @@ class _Study:
         low, high = (float(end) for end in interval(draws, np.asarray(value), LEVEL, self.clusters))
         doubt = ""
         if self.clusters < FEWEST_CLUSTERS:
-            doubt = f"{self.clusters} trunks are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
+            trunks = "1 trunk is" if self.clusters == 1 else f"{self.clusters} trunks are"
+            doubt = f"{trunks} too few for an interval; at least {FEWEST_CLUSTERS} are needed"
         elif math.isnan(low):
             doubt = "no bootstrap: nothing says how sure it is"
         elif low <= 0 or high > WIDEST_RATIO * low:
@@ -662,10 +681,10 @@ def _agreement(parabolas: Allocation | str, parametric: Allocation | str) -> Agr
     return Agreement(difference, low, high, low <= 0 <= high)
 
 
-def _approach_in_words(number: int, found: Allocation | str) -> str:
+def _approach_in_words(name: str, over: str, found: Allocation | str) -> str:
     if isinstance(found, str):
-        return f"{NAMES[number]}: none, since {found}."
-    lead = f"{NAMES[number]}, {found.points} {OVER[number]}"
+        return f"{name}: none, since {found}."
+    lead = f"{name}, {found.points} {over}"
     if found.a.doubt and found.a.doubt == found.b.doubt:
         return f"{lead}: a and b are not identified: {found.a.doubt}."
     a, b = (f"{'is' if e.doubt else '='} {e.words()}" for e in (found.a, found.b))

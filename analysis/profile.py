@@ -1,6 +1,6 @@
 """Profile likelihood: how much worse the best fit is when one parameter is held at another value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from analysis.solve import Problem, polish
 from harness.refusal import Refusal, pick
 
 POINTS, SPREADS = 61, 4.0  # values on a profile, and how many spreads of the bootstrap it reaches to either side
+OPEN = 200.0  # how far beyond its box a coordinate may go where variables are not centred, in logarithms
 PASSES = 3  # how often each value is tried again from its neighbours' optima
 
 
@@ -45,6 +46,9 @@ class Profile:
 def profile(known: Fit, table: pd.DataFrame, name: str, level: float = 0.90) -> Profile:
     """The parameter's profile for a fit that was made from the table; needs the fit's bootstrap."""
     pick(known.parameters, name, f"parameter of {known.law.name}")
+    if known.general_doubt or known.certificate.flat:
+        why = known.general_doubt or f"it lies in a flat valley of {', '.join(known.certificate.flat)}"
+        raise Refusal(f"{name} of {known.law.name} has no profile: {why}")
     low, high = (float(end[0]) for end in interval(*_one(known, name), level, known.clusters))
     if not (np.isfinite(low) and high > low):
         raise Refusal(f"{name} has no bootstrap interval, and a profile is scaled by it: fit with --bootstrap 1000")
@@ -80,6 +84,9 @@ def _coordinate(known: Fit, table: pd.DataFrame, name: str) -> tuple[Problem, Ar
     names = (*law.coefficients, *(exponent.name for exponent in law.exponents))
     for centred in (True, False):
         problem, centre, loss_centre = pose(law, selection, known.options, centred)
+        if not centred:  # the box is one of centred coordinates
+            open_p = np.append(np.zeros(len(law.coefficients)), np.full(len(law.exponents), OPEN))
+            problem = replace(problem, low_p=problem.low_p - open_p, high_p=problem.high_p + open_p)
         theta_p = law.from_natural(known.theta[None], centre)[0]
         theta_p[: len(law.coefficients)] /= loss_centre
         for number in (number for number, other in enumerate(names) if other == name):

@@ -2,13 +2,13 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from analysis.figures import FIGURES, picture
+from analysis.figures import FIGURES, picture, suited
 from analysis.headline import headline
 from analysis.sections import SECTIONS, Grid, law_table, transfer_table
 from analysis.study import Study
@@ -39,6 +39,7 @@ class Part:
     title: str
     lines: list[str] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     figures: list[Drawn] = field(default_factory=list)
     command: str = ""
     missing: str = ""
@@ -56,10 +57,11 @@ def write_report(study: Study, out: Path) -> Path:
     page = _template().render(
         name=study.design["name"],
         question=study.design.get("question", ""),
-        headline=headline(study),
+        headline=[suited(sentence, study) for sentence in headline(study)],
         main=_draw(next(name for name in MAIN_FIGURES if FIGURES[name].suits(study)), study, out),
         sections=[_part(name, study, out) for name, section in SECTIONS.items() if section.suits(study)],
         tables=list(tables),
+        source="table" if study.is_table else "run folders",
     )
     replace_bytes(out / PAGE, page.encode())
     return out / PAGE
@@ -89,17 +91,19 @@ def _part(name: str, study: Study, out: Path) -> Part:
     try:
         body = section.body(study)
     except Refusal as refusal:
-        return Part(name, section.title, missing=f"Not here: {refusal}.")
+        return Part(name, section.title, missing=suited(f"Not here: {refusal}.", study))
     drawn = [_draw(figure, study, out) for figure in section.figures if FIGURES[figure].suits(study)]
-    return Part(name, section.title, list(body.lines), list(body.grids), drawn, body.command)
+    lines, remarks = ([suited(line, study) for line in some] for some in (body.lines, body.remarks))
+    grids = [replace(grid, caption=suited(grid.caption, study)) for grid in body.grids]
+    return Part(name, section.title, lines, grids, remarks, drawn, body.command)
 
 
 def _draw(name: str, study: Study, out: Path) -> Drawn:
-    figure = FIGURES[name]
+    title, reading = (suited(words, study) for words in (FIGURES[name].title, FIGURES[name].reading))
     try:
         drawn = picture(name, study)
     except Refusal as refusal:
-        return Drawn(name, figure.title, figure.reading, missing=str(refusal))
+        return Drawn(name, title, reading, missing=suited(str(refusal), study))
     replace_bytes(out / f"{name}.svg", drawn.svg.encode())
     replace_bytes(out / f"{name}.png", drawn.png)
-    return Drawn(name, figure.title, figure.reading, drawn.inline)
+    return Drawn(name, title, reading, drawn.inline)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,9 @@ from harness.refusal import Refusal
 
 LONG, NUMBER_STARTS = 20, set("0123456789-+")
 BUDGETS = (1, 10, 100)  # times the largest fitted compute
+MOST_LISTED = 200  # held-out rungs in a table of the page
+MOST_ROWS = 20_000  # that a page compares laws or draws parabolas on: more take minutes
+OPTIONS = ("objective", "delta", "weights", "noise", "drop_highest_loss", "seed")  # of a fit, as `scalelaw` takes them
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,11 @@ class Grid:
 
 @dataclass(frozen=True)
 class Body:
-    """Sentences, then grids, then a command to paste."""
+    """Sentences, then grids with remarks below them, then a command to paste."""
 
     lines: Sequence[str] = ()
     grids: Sequence[Grid] = ()
+    remarks: Sequence[str] = ()
     command: str = ""
 
 
@@ -113,43 +118,56 @@ def _certificate(fit: Fit) -> str:
     )
 
 
+def largest_compute(study: Study) -> float:
+    """Of the fitted rungs; refused where they have none."""
+    study.everything("C")
+    return float(study.fitted["C"].max())
+
+
 def optimum(study: Study) -> Body:
     """What a budget buys at best: size, data, shape, loss, and what a rule of thumb throws away."""
-    largest = float(study.everything("C")["C"].max())
+    largest = largest_compute(study)
     found = best(study.fit, [largest * times for times in BUDGETS], Shapes.of(study.fitted), LEVEL)
     header: dict[str, Callable[[Best], str]] = {
         "budget (FLOPs)": lambda one: power_of_ten(one.flops),
         "times the largest": lambda one: f"{one.flops / largest:.3g}",
-        "N*": lambda one: _quantity(one.params, short_number),
-        "D*": lambda one: _quantity(one.tokens, short_number),
-        "D*/N*": lambda one: _quantity(one.tokens_per_param, lambda value: f"{value:.3g}"),
-        "loss": lambda one: " (".join(estimate(one.loss.value, one.loss.low, one.loss.high)) + ")",
-        "depth": lambda one: _quantity(one.depth, lambda value: f"{value:.1f}"),
-        "width": lambda one: _quantity(one.width, lambda value: f"{value:.0f}"),
-        f"wasted at D = {RULE_TOKENS:g} N": lambda one: _quantity(one.wasted, lambda share: f"{100 * share:.1f} %"),
+        "N*": lambda one: _words(one.params, short_number),
+        "D*": lambda one: _words(one.tokens, short_number),
+        "D*/N*": lambda one: _words(one.tokens_per_param, three_digits),
+        "loss": lambda one: _words(one.loss, four_digits),
+        "aspect": lambda one: _words(one.aspect, three_digits),
+        "depth": lambda one: _words(one.depth, three_digits),
+        "width": lambda one: _words(one.width, four_digits),
+        f"wasted at D = {RULE_TOKENS:g} N": lambda one: _words(one.wasted, lambda part: f"{100 * part:.3g} %"),
     }
     columns = {name: cells for name, show in header.items() if any(cells := [show(one) for one in found])}
     notes = [
         f"{LEVEL_WORDS} intervals over trunks, of the law's curve. Beyond the largest fitted budget they are the law's "
         "word alone: if its form bends there, no interval knows."
     ]
+    quantities = [part for one in found for part in vars(one).values() if isinstance(part, Quantity)]
     with contextlib.suppress(Refusal):
         a, b = allocation(study.fit, largest, Shapes.of(study.fitted), LEVEL)
-        notes.append(
-            f"N* grows as C^a with a = {' ('.join(estimate(a.value, a.low, a.high))}), D* as C^b with "
-            f"b = {' ('.join(estimate(b.value, b.low, b.high))})."
-        )
+        quantities += [a, b]
+        notes.append(f"N* grows as C^a and D* as C^b: a is {a.words(three_digits)}, b is {b.words(three_digits)}.")
     if found[0].shape_from:
         notes.append(f"Depth and width follow from N* by {found[0].shape_from}.")
+    doubts = dict.fromkeys(part.doubt for part in quantities if part.doubt)
     lines = [Line(cells) for cells in zip(*columns.values(), strict=True)]
-    return Body(notes, [Grid("Compute-optimal choices", list(columns), lines)])
+    grid = Grid("Compute-optimal choices", list(columns), lines)
+    return Body(notes, [grid], [f"Not known: {doubt}." for doubt in doubts])
 
 
-def _quantity(found: Quantity | None, number: Callable[[float], str]) -> str:
-    if found is None:
-        return ""
-    ends = f" ({number(found.low)} to {number(found.high)})" if math.isfinite(found.low) else ""
-    return number(found.value) + ends
+def three_digits(number: float) -> str:
+    return f"{number:.3g}"
+
+
+def four_digits(number: float) -> str:
+    return f"{number:.4g}"
+
+
+def _words(found: Quantity | None, number: Callable[[float], str]) -> str:
+    return found.words(number) if found else ""
 
 
 def profiles(study: Study) -> Body:
@@ -164,15 +182,26 @@ def profiles(study: Study) -> Body:
         lines.append(Line([name, f"{one.value:.4g}", *ends, *(f"{end:.4g}" for end in intervals[name])]))
     header = ["parameter", "value", "profile: low", "profile: high", "bootstrap: low", "bootstrap: high"]
     note = (
-        "The profile has the objective's shape and the bootstrap's scale, so that trunks count as clusters. Where both "
-        "differ, the parameter's uncertainty is lopsided."
+        "A profile's width is borrowed from the bootstrap, so that trunks count as clusters, and it is no second "
+        "opinion on it. Only its lopsidedness is new: how much further the objective lets the parameter go to one side."
     )
-    return Body([note], [Grid(f"{LEVEL_WORDS} intervals two ways", header, lines)])
+    return Body([note], [Grid(f"Profile beside bootstrap, {LEVEL_WORDS} intervals", header, lines)])
 
 
 def isoflops(study: Study) -> Body:
     """Compute-optimal allocation by minimum over curves, by isoFLOP parabolas that were audited, and by the law."""
+    _refuse_many(study, "--isoflop")
     return Body([_sentence(words) for words in study.isoflop.words()])
+
+
+def _refuse_many(study: Study, option: str) -> None:
+    """Refused beyond `MOST_ROWS`."""
+    rows = len(study.fitted) + len(study.held_out)
+    if rows > MOST_ROWS:
+        raise Refusal(
+            f"{rows:,} rows take minutes, and a page answers this for at most {MOST_ROWS:,}: ask for it alone with "
+            f"scalelaw fit {study.root.name} {option}"
+        )
 
 
 def _sentence(words: str) -> str:
@@ -181,6 +210,7 @@ def _sentence(words: str) -> str:
 
 def bakeoff(study: Study) -> Body:
     """Laws against rows that they were not fitted to: which loses where."""
+    _refuse_many(study, "--bake-off")
     found = study.bake_off_in_short
     rows = []
     for entry in found.entries:
@@ -196,13 +226,13 @@ def bakeoff(study: Study) -> Body:
 def conventions(study: Study) -> Body:
     """The same law under every way of counting: how much of the conclusion is bookkeeping."""
     rows, exponents = [], study.exponents
+    if not exponents:
+        raise Refusal(f"law {study.law.name} has no exponent that a claim may rest on, which could be compared")
     for name in study.conventions:
         try:
             fit = study.fit_under(name)
         except Refusal as refusal:
-            rows.append(
-                Line([name, CONVENTIONS[name].formula, *([str(refusal)] + [""] * len(exponents))[: len(exponents)]])
-            )
+            rows.append(Line([name, CONVENTIONS[name].formula, str(refusal), *[""] * (len(exponents) - 1)]))
             continue
         intervals = fit.intervals(LEVEL)
         words = [parameter_in_words(fit, exponent, *intervals[exponent]) for exponent in exponents]
@@ -241,11 +271,13 @@ def law_table(study: Study) -> pd.DataFrame:
 
 def held_out(study: Study) -> Body:
     """The forecast of every held-out rung, its first score, and what naive baselines would have said."""
+    if study.law.target != "loss":
+        raise Refusal(f"law {study.law.name} is one of {study.law.target}, and forecasts are scored on the loss")
     found = study.forecast
     header = ["rung", "times largest C", "measured", "forecast", f"{LEVEL_WORDS} interval", "error", "inside"]
     header += ["carried on: error", "straight line: error", "beats both"]
     lines = []
-    for row in found.rows:
+    for row in found.rows[:MOST_LISTED]:
         predicted, ends = estimate(row.predicted, row.low, row.high)
         inside = {True: "yes", False: "no", None: "no interval"}[row.inside]
         cells = [f"N {short_number(row.N)}, D {short_number(row.D)}", f"{row.beyond:.3g}", f"{row.observed:.4f}"]
@@ -262,6 +294,8 @@ def held_out(study: Study) -> Body:
         notes.append(
             f"The law declared before training was {declared}; {study.law.name} was chosen for this page, afterwards."
         )
+    if len(found.rows) > MOST_LISTED:
+        notes.append(f"The first {MOST_LISTED} of {len(found.rows):,} stand here, all of them in held_out.csv.")
     return Body(notes, [Grid("Held-out rungs", header, lines)])
 
 
@@ -306,11 +340,9 @@ def _domain_laws(domain: Transfer) -> list[list[str]]:
     rows = []
     for known in domain.fits.values():
         intervals, words = known.intervals(LEVEL), []
-        for exponent in known.law.exponents:
-            if exponent.judged:
-                name = exponent.name
-                sure = parameter_in_words(known, name, *intervals[name]) if known.identified(name) else "not identified"
-                words.append(f"{name} {sure}")
+        for name in known.law.judged:
+            sure = parameter_in_words(known, name, *intervals[name]) if known.identified(name) else "not identified"
+            words.append(f"{name} {sure}")
         rows.append([domain.domain, f"L = {known.law.formula}", "; ".join(words), ", ".join(known.status)])
     return rows + [[domain.domain, law, "", reason] for law, reason in domain.refused.items()]
 
@@ -443,14 +475,17 @@ def own_table(study: Study) -> Body:
 
 def recreate(study: Study) -> Body:
     """The commands that make this page again."""
-    chosen = f" --law {study.law.name} --convention {study.convention}"
+    name = study.root.name if study.is_table else study.design["name"]
+    words = ["scalelaw", "report", name, "--law", study.law.name, "--convention", study.convention]
+    words += ["--bootstrap", str(study.bootstrap)]
+    if study.columns:
+        words += ["--columns", *(f"{ours}={theirs}" for ours, theirs in study.columns.items())]
+    for option in OPTIONS:
+        if study.fitting.get(option) is not None:
+            words += [f"--{option.replace('_', '-')}", str(study.fitting[option])]
     if study.is_table:
-        columns = "".join(f" {ours}='{theirs}'" for ours, theirs in study.columns.items())
-        fitting = "".join(f" --{name.replace('_', '-')} {value}" for name, value in study.fitting.items())
-        named = f" --columns{columns}" if columns else ""
-        return Body(command=f"scalelaw report {study.root.name}{chosen}{named}{fitting}")
-    name = study.design["name"]
-    command = f"scalelaw launch {name}    # trains what is missing\nscalelaw report {name}{chosen}"
+        return Body(["From the table's folder."], command=shlex.join(words))
+    command = f"{shlex.join(['scalelaw', 'launch', name])}    # trains what is missing\n{shlex.join(words)}"
     return Body(["From the repository root; a finished sweep trains nothing and only draws."], command=command)
 
 

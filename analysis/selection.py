@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.laws import LAWS
 from analysis.laws.jet import Array
 from analysis.laws.law import Law
 from harness.refusal import Refusal
+
+DEARER = "a cheaper row has a lower loss"  # why a row is not on the compute frontier
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ def usable(
         low = np.flatnonzero(kept & (values <= 0))
         if len(low) and name not in signed:
             row = table.index[low[0]]
-            raise Refusal(f"{name}={values[low[0]]:g} in row {row}: logarithms need positive values; drop it")
+            raise Refusal(
+                f"{name}={values[low[0]]:g} in row {row} (the first is 0): logarithms need positive values; drop it"
+            )
     if not kept.all():
         table, numbers = table[kept], {name: values[kept] for name, values in numbers.items()}
     return table.assign(**numbers), excluded
@@ -80,21 +85,31 @@ def _numbers(column: pd.Series) -> Array:
 def _refuse_bad_column(table: pd.DataFrame, name: str) -> None:
     found = int((table.columns == name).sum())
     if found == 0:
-        known = ", ".join(map(str, table.columns[:12]))
+        own = [str(column) for column in table.attrs.get("own", table.columns)]
+        there = ", ".join([*own[:12], *(["..."] if len(own) > 12 else [])])
+        fitting = [law.name for law in LAWS.values() if {*law.variables, law.target} <= {*own, *table.columns}]
+        others = f"; laws that its columns carry: {', '.join(fitting[:6])}" if fitting else ""
         raise Refusal(
-            f"the table has no column {name!r}, and the fit needs it; it has: {known}; name it with "
-            f"--columns {name}=THEIRS"
+            f"the table has no column {name!r}, and the fit needs it; it has: {there}; name it with "
+            f"--columns {name}=THEIRS{others}"
         )
     if found > 1:
         raise Refusal(f"the table has {found} columns called {name!r}: keep one of them")
 
 
-def clusters_of(table: pd.DataFrame) -> np.ndarray:
-    """A number for each row's trunk; rows without a trunk stand for themselves."""
-    if "trunk_id" not in table.columns:
-        return np.arange(len(table))
-    own = pd.Series([f"row {i}" for i in range(len(table))], index=table.index)
-    return np.asarray(pd.factorize(table["trunk_id"].astype("object").where(table["trunk_id"].notna(), own))[0])
+def clusters_of(table: pd.DataFrame, same: tuple[str, ...] = ()) -> np.ndarray:
+    """A number for each row's trunk; rows without a trunk stand for themselves.
+
+    Where every row does, rows that agree in the columns `same` are one: a row copied is no second witness.
+    """
+    own = np.arange(len(table))
+    if "trunk_id" in table.columns:
+        names = pd.Series([f"row {i}" for i in own], index=table.index)
+        trunks = table["trunk_id"].astype("object").where(table["trunk_id"].notna(), names)
+        own = np.asarray(pd.factorize(trunks)[0])
+    if same and len(table) and own.max() + 1 == len(table):
+        own = np.asarray(table.groupby(list(same), sort=False).ngroup())
+    return own
 
 
 def _strata(table: pd.DataFrame, cluster_n: np.ndarray, fewest: int) -> np.ndarray:
@@ -131,7 +146,7 @@ def chosen(
     logarithmic: bool = True,
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows that a fit of the law sees, and counts of those that it does not, by the reason."""
-    signed = () if logarithmic else (law.target,)
+    signed = (*extra, *(() if logarithmic else (law.target,)))
     rows, excluded = usable(table, (*law.variables, law.target, *extra), phase, held_out, signed)
     if drop_highest_loss:
         highest = np.argsort(-rows[law.target].to_numpy(), kind="stable")[:drop_highest_loss]
@@ -140,7 +155,7 @@ def chosen(
     if law.on_frontier:
         best = frontier(rows, law.target)
         if len(best) < len(rows):
-            excluded["a cheaper row has a lower loss"] = len(rows) - len(best)
+            excluded[DEARER] = len(rows) - len(best)
         rows = best
     return rows, excluded
 
@@ -164,7 +179,11 @@ def select(
     ones = np.ones(len(rows))
     weight_n = rows[weights].to_numpy(np.float64) if weights else ones
     noise_n = rows[noise].to_numpy(np.float64) if noise else ones
-    cluster_n = clusters_of(rows)
+    if weight_n.min() < 0 or weight_n.max() <= 0:
+        raise Refusal(f"{weights}={weight_n.min():g} is the least weight: weights are not negative, nor all nought")
+    if noise_n.min() <= 0:
+        raise Refusal(f"{noise}={noise_n.min():g} is the least noise: a standard deviation is positive; correct it")
+    cluster_n = clusters_of(rows, (*law.variables, law.target))
     digest = hashlib.sha256(",".join((*law.variables, law.target, *extra)).encode())
     for values in (*columns.values(), loss_n, cluster_n, *(rows[name] for name in extra)):
         digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())

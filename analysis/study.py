@@ -17,6 +17,7 @@ from analysis.imported import read
 from analysis.isoflop import IsoFlop, isoflop
 from analysis.laws import LAWS
 from analysis.laws.law import Law
+from analysis.laws.powers import CHINCHILLA
 from analysis.optimum import Shapes, allocation
 from analysis.profile import Profile, profile
 from analysis.selection import usable
@@ -53,7 +54,7 @@ class Study:
 
     @property
     def is_table(self) -> bool:
-        return self.root.is_file()
+        return not self.root.is_dir()
 
     @cached_property
     def design(self) -> dict[str, Any]:
@@ -87,7 +88,8 @@ class Study:
     def decayed(self) -> pd.DataFrame:
         """Finished rungs; refused where there are none."""
         counts = tuple(name for name in ("N", "D", "C") if name in self.table or not self.is_table)
-        rows, _ = usable(self.table, (*counts, self.law.target), held_out=True)
+        phase = self.fitting.get("phase", "decayed")
+        rows, _ = usable(self.table, (*counts, self.law.target), phase, held_out=True)
         if rows.empty:
             raise Refusal(f"{self.root} has no finished rung with a loss: launch the sweep, then ask again")
         return rows
@@ -125,7 +127,8 @@ class Study:
 
     @property
     def exponents(self) -> list[str]:
-        return [exponent.name for exponent in self.law.exponents]
+        """Those that a claim may rest on."""
+        return list(self.law.judged)
 
     @cached_property
     def _fits(self) -> dict[str, Fit | Refusal]:
@@ -181,8 +184,7 @@ class Study:
     @property
     def profiled(self) -> list[str]:
         """The judged exponents and the floor: what a profile is usually asked of."""
-        judged = [exponent.name for exponent in self.law.exponents if exponent.judged]
-        return [name for name in self.law.parameters if name == "E" or name in judged]
+        return [name for name in self.law.parameters if name == "E" or name in self.law.judged]
 
     @cached_property
     def profiles(self) -> dict[str, Profile]:
@@ -196,7 +198,10 @@ class Study:
     @cached_property
     def isoflop(self) -> IsoFlop:
         """The compute-optimal allocation by the three approaches, parabolas audited."""
-        return isoflop(self.fitted, bootstrap=self.bootstrap, phase=None)
+        pair = self.law if self.law.cheapest is not None and set(self.law.variables) == {"N", "D"} else CHINCHILLA
+        rows, _ = rows_for(pair, self.table, Options(**self.fitting))
+        options = {name: value for name, value in self.fitting.items() if name not in ("phase", "drop_highest_loss")}
+        return isoflop(rows, bootstrap=self.bootstrap, law=pair.name, phase=None, **options)
 
     @cached_property
     def bake_off(self) -> BakeOff:
@@ -206,13 +211,12 @@ class Study:
     @cached_property
     def bake_off_in_short(self) -> BakeOff:
         """The same for a page: laws that ask for at least `ROWS_A_PARAMETER` fitted rows a parameter are enough."""
-        rows = len(self.fitted)
+        rows = int((~self.decayed["held_out"]).sum())
         laws = [name for name, law in LAWS.items() if len(law.parameters) * ROWS_A_PARAMETER <= rows]
         return self._bake_off(laws or None)
 
     def _bake_off(self, laws: Sequence[str] | None) -> BakeOff:
-        fitting = {name: value for name, value in self.fitting.items() if name != "drop_highest_loss"}
-        return bake_off(pd.concat([self.fitted, self.held_out]), laws, **fitting)
+        return bake_off(self.table, laws, **self.fitting)
 
     def foretell(self, specs: Sequence[Spec]) -> list[tuple[float, float, float]]:
         """Loss of rungs that are not trained yet, with the ends of its interval."""
@@ -224,7 +228,7 @@ class Study:
     @cached_property
     def forecast(self) -> Forecast:
         """The held-out rungs as the fitted ones foretell them; refused where none is finished."""
-        held = held_out_rows(self.table)
+        held = held_out_rows(self.table, self.law)
         return score(self.fit, self.table, held, LEVEL)
 
     @cached_property

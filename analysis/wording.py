@@ -4,6 +4,8 @@ import math
 
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+MOST_DIGITS = 6  # significant ones; a float carries more, no measurement does
+SMALL, LARGE = 1e-4, 1e7  # sizes beyond are written with a power of ten
 
 
 def short_number(value: float) -> str:
@@ -16,19 +18,25 @@ def short_number(value: float) -> str:
 
 def power_of_ten(value: float) -> str:
     """2e13 -> 2·10¹³, for FLOPs."""
-    exponent = math.floor(math.log10(value) + 1e-9)
-    lead = value / 10**exponent
-    ten = f"10{str(exponent).translate(SUPERSCRIPTS)}"
-    return ten if abs(lead - 1) < 1e-6 else f"{lead:.2g}·{ten}"
+    lead, exponent = f"{value:.2e}".split("e")
+    ten = f"10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+    return ten if float(lead) == 1 else f"{float(lead):g}·{ten}"
+
+
+def three_digits(value: float) -> str:
+    """1338 -> 1340."""
+    return f"{float(f'{value:.3g}'):.10g}" if SMALL <= abs(value) < LARGE else f"{value:.3g}"
 
 
 def rounded(value: float, uncertainty: float) -> str:
-    """As many digits as the uncertainty leaves meaning to: two of its own; what is not nought is never printed as 0."""
-    if not (math.isfinite(uncertainty) and uncertainty > 0):
-        return f"{value:.3g}"
-    digits = 1 - math.floor(math.log10(uncertainty))
-    if value:
-        digits = max(digits, -math.floor(math.log10(abs(value))))
+    """As many digits as the uncertainty leaves meaning to: two of its own, `MOST_DIGITS` in all; three without one.
+
+    What is not nought is never printed as 0.
+    """
+    if not (math.isfinite(uncertainty) and uncertainty > 0 and (value == 0 or SMALL <= abs(value) < LARGE)):
+        return three_digits(value)
+    leading = math.floor(math.log10(abs(value))) if value else 0
+    digits = min(max(1 - math.floor(math.log10(uncertainty)), -leading), MOST_DIGITS - 1 - leading)
     if digits < 0:
         return f"{round(value, digits):,.0f}"
     return f"{value:.{digits}f}"
@@ -37,7 +45,7 @@ def rounded(value: float, uncertainty: float) -> str:
 def estimate(value: float, low: float, high: float) -> tuple[str, str]:
     """A value and its interval, each end with two digits of its own distance; no ends where there is no interval."""
     if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{value:.3g}", "no interval"
+        return rounded(value, math.nan), "no interval"
     below, above = value - low, high - value
     nearest = min((side for side in (below, above) if side > 0), default=math.nan)
     return rounded(value, nearest), f"{rounded(low, below)} to {rounded(high, above)}"

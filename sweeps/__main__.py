@@ -1,6 +1,7 @@
 """The one command: assembles the rooms and computes nothing itself."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -104,13 +105,9 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def report(arguments: argparse.Namespace) -> int:
-    from analysis.report import write_report
     from sweeps import _laws
 
-    study = _laws.make_study(arguments, lambda name: _existing(arguments, name))
-    beside = study.root.with_suffix("") if study.is_table else study.root
-    page = write_report(study, Path(arguments.out) if arguments.out else beside / "report")
-    _print(arguments, {"report": str(page)}, lambda: print(f"report: {page}"))
+    _print(arguments, *_laws.report(arguments, lambda name: _existing(arguments, name)))
     return 0
 
 
@@ -273,7 +270,7 @@ def parser() -> Parser:
     _add_budget(made)
     made.add_argument("--at", nargs="+", default=[], metavar="NAME=VALUE", help="loss there, for instance N=1e9,D=2e10")
     made = command(report, "one self-contained HTML file, with its figures and tables beside it", law)
-    made.add_argument("--out", metavar="DIR", help="default: report/ in the results folder, or beside the table")
+    made.add_argument("--out", metavar="DIR", help="default: report/ in the results folder, or beside the file")
 
     made = command(compare, "runs or sweeps: what differs, scores with their noise, loss curves")
     made.add_argument("sides", nargs="+", metavar="RUN|SWEEP")
@@ -312,11 +309,16 @@ def _add_workers(words: argparse.ArgumentParser) -> None:
 
 def _law_words() -> Parser:
     words = Parser(add_help=False)
-    words.add_argument("sweep", metavar="SWEEP|TABLE", help="a launched sweep, a .csv, .parquet or .jsonl, or a card")
+    words.add_argument(
+        "sweep",
+        metavar="SWEEP|TABLE|CARD",
+        help="a launched sweep, a .csv, .parquet or .jsonl, or a card (.json); write it first, since --columns, "
+        "--budget, --at and --profile take all the words that follow them",
+    )
     words.add_argument("--law", metavar="LAW", help="default: the sweep's own, chinchilla for a table")
     words.add_argument("--convention", metavar="NAME", help="how N, D and C are counted; default: the sweep's own")
-    words.add_argument("--bootstrap", type=_positive, default=1000, metavar="N", help="replicates (default: 1000)")
-    columns = "what a table calls its columns: params='Model Size',flops=FLOP,loss=loss"
+    words.add_argument("--bootstrap", type=_count, metavar="N", help="replicates (default: 1000); 0: no intervals")
+    columns = "what a table calls its columns: params='Model Size',flops=FLOP,loss=loss; takes several words"
     words.add_argument("--columns", nargs="+", default=[], metavar="NAME=COLUMN", help=columns)
     words.add_argument("--objective", metavar="NAME", help="huber (default), lad, log_squares or squares")
     words.add_argument("--delta", type=float, metavar="X", help="width of Huber's function in log loss (default: 1e-3)")
@@ -324,6 +326,7 @@ def _law_words() -> Parser:
     words.add_argument("--noise", metavar="COLUMN", help="each row's known standard deviation, in the target's units")
     words.add_argument("--drop-highest-loss", type=_count, metavar="K", help="leave out the K rows of highest loss")
     words.add_argument("--seed", type=_count, metavar="N", help="of the bootstrap (default: 0)")
+    words.add_argument("--phase", metavar="NAME", help="fit the rows of this phase, or of `all` (default: decayed)")
     return words
 
 
@@ -335,18 +338,25 @@ def _add_questions(words: argparse.ArgumentParser) -> None:
     words.add_argument("--profile", nargs="+", metavar="NAME", help="profile likelihood of parameters, or of `all`")
     words.add_argument("--isoflop", action="store_true", help="compute-optimal allocation by approaches 1, 2 and 3")
     words.add_argument("--bake-off", action="store_true", help="every law against hold-out splits of the rows")
-    words.add_argument("--card", metavar="FILE.json", help="write the fit card there")
+    words.add_argument("--card", type=_card, metavar="FILE.json", help="write the fit card there")
     words.add_argument("--out", metavar="DIR", help="write the report and its figures there")
 
 
 def _add_budget(words: argparse.ArgumentParser) -> None:
-    words.add_argument("--budget", type=float, nargs="+", metavar="FLOPS", help="the optimum for these, with intervals")
+    budget = "the optimum for these, with intervals; takes several words"
+    words.add_argument("--budget", type=float, nargs="+", metavar="FLOPS", help=budget)
 
 
 def _count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
     return int(text)
+
+
+def _card(text: str) -> str:
+    if Path(text).suffix != ".json":
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .json, by which a card is known: name it so")
+    return text
 
 
 def _positive(text: str) -> int:
@@ -356,6 +366,9 @@ def _positive(text: str) -> int:
 
 
 def main(words: list[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our letters shows others, not a traceback
     try:
         arguments = parser().parse_args(words)
         return int(arguments.run_command(arguments))

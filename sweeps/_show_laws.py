@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analysis.bakeoff import BakeOff
 from analysis.card import Card
@@ -15,26 +19,40 @@ from analysis.forecast import Forecast
 from analysis.optimum import RULE_TOKENS, Best, Quantity
 from analysis.profile import Profile
 from analysis.study import parameter_in_words
-from analysis.wording import estimate, on_clusters, percent, power_of_ten, short_number
+from analysis.wording import estimate, on_clusters, percent, power_of_ten, rounded, short_number, three_digits
 from sweeps._show import console
 
+PIPED = 1000  # columns where no terminal is: whoever reads it there wants a row on one line
 
-def say(text: str) -> None:
-    console.print(text, soft_wrap=True, highlight=False)
+
+def say(*parts: str | tuple[str, str]) -> None:
+    """Texts, or texts with their style; names of people's columns may hold brackets, so nothing in a text is markup."""
+    console.print(Text.assemble(*parts), soft_wrap=True)
+
+
+def _tabulate(title: str, columns: Mapping[str, Sequence[str]], justify: Literal["left", "right"] = "left") -> None:
+    """A table by its columns; only a narrow terminal breaks a row."""
+    piped = not sys.stdout.isatty()
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(Text(name), justify=justify, no_wrap=piped)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*map(Text, row))
+    say((title, "italic"))
+    (Console(width=PIPED) if piped else console).print(table)
 
 
 def fit(card: Card) -> None:
     """The law, every parameter with its interval or why it has none, and how it was found."""
     known, source = card.known, card.source
-    say(f"[bold]{known.law.name}[/bold]: {known.law.target} = {known.law.formula} ({known.law.source})")
+    say((known.law.name, "bold"), f": {known.law.target} = {known.law.formula} ({known.law.source})")
     width = max(map(len, known.parameters))
     for name, (low, high) in known.intervals().items():
-        say(f"  {name:>{width}} = {parameter_in_words(known, name, low, high)}")
+        value = "" if len(known.draws) else f"{rounded(known.parameters[name], math.nan)}, "
+        say(f"  {name:>{width}} = {value}{parameter_in_words(known, name, low, high)}")
     left_out = "".join(f", {count} left out ({reason})" for reason, count in known.excluded.items() if count)
-    say(
-        f"{on_clusters(known.rows, known.clusters)}{left_out}; 90 % intervals from {len(known.draws)} resamplings; "
-        f"counted as {source['convention']}"
-    )
+    intervals = f"90 % intervals from {len(known.draws)} resamplings" if len(known.draws) else "no intervals"
+    say(f"{on_clusters(known.rows, known.clusters)}{left_out}; {intervals}; counted as {source['convention']}")
     renamed = {ours: theirs for ours, theirs in source.get("columns", {}).items() if ours != theirs}
     if renamed:
         say("read as " + ", ".join(f"{ours}: {theirs!r}" for ours, theirs in renamed.items()))
@@ -48,37 +66,47 @@ def fit(card: Card) -> None:
     )
 
 
-def _short(quantity: Quantity | None, number: Any = short_number) -> str:
-    if quantity is None:
-        return ""
-    if not np.isfinite(quantity.low):
-        return str(number(quantity.value))
-    return f"{number(quantity.value)} ({number(quantity.low)} to {number(quantity.high)})"
-
-
 def best(card: Card, found: Sequence[Best]) -> None:
     """A row for each budget; depth and width only where something is known of shapes."""
-    table = Table(title="compute-optimal, with 90 % intervals", title_justify="left", box=None, pad_edge=False)
-    columns: dict[str, Callable[[Best], str]] = {
-        "FLOPs": lambda one: power_of_ten(one.flops),
-        "N*": lambda one: _short(one.params),
-        "D*": lambda one: _short(one.tokens),
-        "D*/N*": lambda one: _short(one.tokens_per_param, lambda value: f"{value:.3g}"),
-        "loss": lambda one: " ".join(_in_brackets(estimate(one.loss.value, one.loss.low, one.loss.high))),
-        "depth": lambda one: _short(one.depth, lambda value: f"{value:.1f}"),
-        "width": lambda one: _short(one.width, lambda value: f"{value:.0f}"),
-        f"wasted at D = {RULE_TOKENS:g} N": lambda one: _short(one.wasted, lambda share: f"{100 * share:.0f} %"),
+    shown: dict[str, tuple[str, Callable[[Quantity], str]]] = {
+        "N*": ("params", lambda size: size.words(short_number)),
+        "D*": ("tokens", lambda tokens: tokens.words(short_number)),
+        "D*/N*": ("tokens_per_param", lambda ratio: ratio.words(three_digits)),
+        "loss": ("loss", _loss),
+        "aspect": ("aspect", lambda ratio: ratio.words(three_digits)),
+        "depth": ("depth", lambda layers: layers.words(three_digits)),
+        "width": ("width", lambda channels: channels.words(three_digits)),
+        f"wasted at D = {RULE_TOKENS:g} N": ("wasted", lambda share: share.words(lambda x: f"{100 * x:.0f} %")),
     }
-    used = {name: cells for name, show in columns.items() if any(cells := [show(one) for one in found])}
-    for name in used:
-        table.add_column(name, justify="right")
-    for row in zip(*used.values(), strict=True):
-        table.add_row(*row)
-    console.print(table)
+    columns = {"FLOPs": [power_of_ten(one.flops) for one in found]}
+    doubted: dict[str, list[str]] = {}
+    for name, (field, words) in shown.items():
+        quantities: list[Quantity | None] = [getattr(one, field) for one in found]
+        if any(quantities):
+            columns[name] = [words(quantity) if quantity else "" for quantity in quantities]
+        for doubt in dict.fromkeys(quantity.doubt for quantity in quantities if quantity and quantity.doubt):
+            doubted.setdefault(doubt, []).append(name)
+    _tabulate("compute-optimal, with 90 % intervals", columns, "right")
+    for doubt, names in doubted.items():
+        say(f"{', '.join(names)}: {doubt}")
     for one in found[:1]:
         if one.shape_from:
             say(f"depth and width by {one.shape_from}")
-    _warn_beyond(card, {"C": max(one.flops for one in found)})
+    budgets = sorted((one.flops for one in found), reverse=True)
+    _warn_beyond(card, {"C": budgets[0]})
+    _caution([card.caution({"C": flops}) for flops in budgets])
+
+
+def _loss(quantity: Quantity) -> str:
+    if quantity.doubt:
+        return quantity.words(three_digits)
+    return " ".join(_in_brackets(estimate(quantity.value, quantity.low, quantity.high)))
+
+
+def _caution(cautions: Sequence[str]) -> None:
+    """The first, where there is one."""
+    for caution in [caution for caution in cautions if caution][:1]:
+        say(f"caution: {caution}")
 
 
 def _in_brackets(parts: tuple[str, str]) -> tuple[str, str]:
@@ -107,25 +135,27 @@ def predicted(card: Card, variables: Mapping[str, float], found: Mapping[str, An
     say(f"{card.known.law.target} at {given}: {value}")
     curve, new = words(found["curve_interval"]), words(found["new_trunk_interval"])
     say(f"90 % interval of the law's curve: {curve}; of a new trunk: {new}")
-    _warn_beyond(card, variables)
+    _warn_beyond(card, found["at"])
+    _caution([found.get("caution", "")])
 
 
 def conventions(found: Mapping[str, Any]) -> None:
-    table = Table(title="how counting moves the conclusion", title_justify="left", box=None, pad_edge=False)
-    names = [name for name in next(iter(found.values())) if name != "not_identified"]
-    for heading in ("convention", *names):
-        table.add_column(heading)
-    for convention, facts in found.items():
-        if "refused" in facts:
-            table.add_row(convention, facts["refused"])
-            continue
-        cells = []
-        for name in names:
-            value, low, high = (np.nan if x is None else x for x in facts[name])
-            sure = name not in facts["not_identified"]
-            cells.append(" ".join(_in_brackets(estimate(value, low, high))) if sure else "not identified")
-        table.add_row(convention, *cells)
-    console.print(table)
+    """A row for each convention by which the law could be fitted; why it could not by the others stands below."""
+    refused = {convention: facts["refused"] for convention, facts in found.items() if "refused" in facts}
+    fitted = {convention: facts for convention, facts in found.items() if convention not in refused}
+    names = dict.fromkeys(name for facts in fitted.values() for name in facts if name != "not_identified")
+    columns = {"convention": list(fitted)}
+    columns |= {name: [_counted(facts, name) for facts in fitted.values()] for name in names}
+    _tabulate("how counting moves the conclusion", columns)
+    for convention, reason in refused.items():
+        say(f"{convention}: {reason}")
+
+
+def _counted(facts: Mapping[str, Any], name: str) -> str:
+    value, low, high = (np.nan if x is None else x for x in facts.get(name, [None] * 3))
+    if name in facts["not_identified"] or np.isnan(value):
+        return "not identified"
+    return " ".join(_in_brackets(estimate(value, low, high)))
 
 
 def profiles(known: Fit, found: Sequence[Profile]) -> None:

@@ -1,11 +1,13 @@
 """The catalogue of figures: a new one is a file here (a result and its drawing) and an entry below."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from analysis.figures import (
     bakeoff,
@@ -23,6 +25,8 @@ from analysis.figures import (
 )
 from analysis.figures.style import RC, for_page, lay_out, new_canvas, to_png, to_svg
 from analysis.study import Study
+
+RUNG = re.compile(r"\brung(s?)\b")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Figure:
 FIGURES: dict[str, Figure] = {
     "compute": Figure(
         "Loss against compute",
-        "Each dot is one trained rung, coloured by its size. The line is the lowest loss that the fitted law gives at "
+        "Each dot is one rung, coloured by its size. The line is the lowest loss that the fitted law gives at "
         "each compute, dotted where its best size or budget lies outside the fitted ones; if the law's form holds, "
         "90 % of new rungs there fall in the band. A star is a held-out rung, which the law never saw.",
         compute.compute,
@@ -157,6 +161,11 @@ class Picture:
     inline: str
 
 
+def suited(words: str, study: Study) -> str:
+    """The words as they suit the study: a table has rows where a sweep has rungs."""
+    return RUNG.sub(r"row\1", words) if study.is_table else words
+
+
 def picture(name: str, study: Study) -> Picture:
     """The named figure of the study, drawn; refused with the reason where the data do not carry it."""
     figure = FIGURES[name]
@@ -165,6 +174,8 @@ def picture(name: str, study: Study) -> Picture:
         canvas, axes = new_canvas()
         figure.draw(result, axes)
         axes.set_title(figure.title)
+        for text in canvas.findobj(Text):
+            text.set_text(suited(text.get_text(), study))
         lay_out(canvas)
         svg, png = to_svg(canvas), to_png(canvas)
-    return Picture(svg, png, for_page(svg, name, f"{figure.title}. {figure.reading}"))
+    return Picture(svg, png, for_page(svg, name, suited(f"{figure.title}. {figure.reading}", study)))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, INK, colour_scale, legend, log_x, rungs
+from analysis.figures.style import INK, colour_scale, legend, log_x, rungs, stars
 from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
 
@@ -30,6 +30,8 @@ class Frontier:
 
 def compute(study: Study) -> Frontier:
     """The law's least loss at each compute, from the smallest rung's to the largest's."""
+    if study.law.target != "loss":
+        raise Refusal(f"law {study.law.name} is one of {study.law.target}, which no compute makes least")
     everything = study.everything("N", "D", "C", "loss")
     C = np.geomspace(everything["C"].min(), everything["C"].max(), GRID)
     try:
@@ -65,7 +67,6 @@ def draw(result: Frontier, axes: Axes) -> None:
             if where.any():
                 axes.plot(result.C, np.where(where, result.loss, np.nan), style, color=INK, label=label)
     rungs(axes, result.fitted, "C", "loss", colour_of(result.fitted["N"]))
-    if len(result.held_out):
-        axes.plot(result.held_out["C"], result.held_out["loss"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
+    stars(axes, result.held_out, "C", "loss")
     axes.set_ylabel(result.loss_words)
     legend(axes)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, INK, NAMES, legend, log_x, rungs
+from analysis.figures.style import INK, NAMES, SERIES, legend, log_x, rungs, stars
 from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
 
@@ -47,8 +47,7 @@ def draw(result: Curve, axes: Axes) -> None:
         result.x, result.low, result.high, color=INK, alpha=0.12, linewidth=0, label=f"{LEVEL_WORDS} interval"
     )
     axes.plot(result.x, result.y, color=INK, label="law")
-    rungs(axes, result.fitted, result.variable, result.target, np.array(["#2f78c4"] * len(result.fitted)))
-    if len(result.held_out):
-        axes.plot(result.held_out[result.variable], result.held_out[result.target], **HELD_OUT_MARK, label="held out")
+    rungs(axes, result.fitted, result.variable, result.target, np.full(len(result.fitted), SERIES[0]))
+    stars(axes, result.held_out, result.variable, result.target)
     axes.set_ylabel(result.target)
     legend(axes)

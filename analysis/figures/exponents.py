@@ -10,6 +10,7 @@ from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
 
 UNSURE = ":"  # the line of an interval that is too wide to hold a value
+GAP, SPREAD = 0.24, 0.8  # between the exponents of one convention, and from the first to the last at most
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Row:
 
 
 def compute(study: Study) -> list[Row]:
-    """Every exponent of every convention's fit; refused where none has an interval."""
+    """Every judged exponent of every convention's fit; refused where none has an interval."""
+    if not study.exponents:
+        raise Refusal(f"law {study.law.name} has no exponent that a claim may rest on")
     rows = []
     for name in study.conventions:
         try:
@@ -44,9 +47,10 @@ def compute(study: Study) -> list[Row]:
 def draw(result: list[Row], axes: Axes) -> None:
     conventions = list(dict.fromkeys(row.convention for row in result))
     exponents = list(dict.fromkeys(row.exponent for row in result))
+    gap = min(GAP, SPREAD / len(exponents))
     for row in result:
         which = exponents.index(row.exponent)
-        y = conventions.index(row.convention) + 0.24 * (which - (len(exponents) - 1) / 2)
+        y = conventions.index(row.convention) + gap * (which - (len(exponents) - 1) / 2)
         style = "-" if row.identified else UNSURE
         axes.plot([row.low, row.high], [y, y], style, color=SERIES[which], linewidth=2.2, solid_capstyle="butt")
         if row.identified:
@@ -59,4 +63,4 @@ def draw(result: list[Row], axes: Axes) -> None:
     axes.set_ylim(len(conventions) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"exponent, {LEVEL_WORDS} interval over trunks")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(exponents) + 1, handlelength=2.4)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(4, len(exponents) + 1), handlelength=2.4)

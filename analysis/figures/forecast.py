@@ -5,27 +5,33 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, INK, LOSS, SERIES
+from analysis.figures.style import HELD_OUT_MARK, INK, SERIES
 from analysis.study import LEVEL_WORDS, Study
 from analysis.wording import short_number
 
 BASELINES = {"carried": ("largest fitted rung's loss, carried on", "^"), "line": ("straight line in log-log", "v")}
 ROW_GAP = 0.2
+MOST_ROWS = 12
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A row per held-out rung (analysis.forecast.HeldOut), and its name."""
+    """A row per held-out rung (analysis.forecast.HeldOut), those of most compute where there are many, and its name."""
 
     rows: pd.DataFrame
     names: list[str]
+    of: int
+    loss_words: str
 
 
 def compute(study: Study) -> Verdict:
     """The study's forecast."""
-    rows = study.forecast.to_table()
+    everything = study.forecast.to_table()
+    rows = everything
+    if len(everything) > MOST_ROWS:
+        rows = everything.nlargest(MOST_ROWS, "C")
     names = [f"N {short_number(n)}\nD {short_number(d)}" for n, d in zip(rows["N"], rows["D"], strict=True)]
-    return Verdict(rows, names)
+    return Verdict(rows, names, len(everything), study.loss_words)
 
 
 def draw(result: Verdict, axes: Axes) -> None:
@@ -43,6 +49,7 @@ def draw(result: Verdict, axes: Axes) -> None:
     axes.set_yticks(range(len(result.names)), result.names)
     axes.set_ylim(len(result.names) - 0.45, -0.55)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(LOSS)
+    shown = f", the {len(result.names)} of {result.of:,} held-out rungs with the most compute"
+    axes.set_xlabel(result.loss_words + shown * (result.of > len(result.names)))
     axes.margins(x=0.1)
     axes.legend(loc="upper center", bbox_to_anchor=(0.46, -0.17), ncols=2, columnspacing=1.0, handletextpad=0.5)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, INK, colour_scale, legend, log_x, rungs
+from analysis.figures.style import INK, colour_scale, legend, log_x, rungs, stars
 from analysis.study import Study
 
 
@@ -36,10 +36,7 @@ def draw(result: Residuals, axes: Axes) -> None:
     colour_of = colour_scale(axes, "N", everything["N"])
     axes.axhline(0, color=INK, linewidth=1)
     rungs(axes, result.fitted, "C", "residual", colour_of(result.fitted["N"]))
-    if len(result.held_out):
-        axes.plot(
-            result.held_out["C"], result.held_out["residual"], **HELD_OUT_MARK, label="held-out rung (not fitted)"
-        )
+    stars(axes, result.held_out, "C", "residual")
     reach = 1.25 * everything["residual"].abs().max() or 1.0
     axes.set_ylim(-reach, reach)
     axes.set_ylabel("observed above law (%)")

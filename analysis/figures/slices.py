@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, MIDDLE, colour_scale, legend, log_x, rungs
+from analysis.figures.style import MIDDLE, colour_scale, legend, log_x, rungs, stars
 from analysis.study import LEVEL, LEVEL_WORDS, Study
 from harness.refusal import Refusal
 
@@ -78,8 +78,6 @@ def draw(result: Slices, axes: Axes) -> None:
     if result.curves:
         axes.plot([], [], color=MIDDLE, label=f"law and its {LEVEL_WORDS} interval")
     rungs(axes, result.fitted, result.x, result.target, colour_of(result.fitted[result.line]))
-    if len(result.held_out):
-        held = result.held_out
-        axes.plot(held[result.x], held[result.target], **HELD_OUT_MARK, label="held-out rung (not fitted)")
+    stars(axes, result.held_out, result.x, result.target)
     axes.set_ylabel(result.target_words)
     legend(axes)

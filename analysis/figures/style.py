@@ -73,6 +73,7 @@ HELD_OUT_MARK: dict[str, Any] = {
 NAMES = {"N": "parameters N", "D": "training tokens D", "C": "training compute C (FLOPs)"}
 NUMBERS = {"N": short_number, "D": short_number, "C": power_of_ten}
 LOSS = "validation loss (nats per token)"
+MOST_DOTS = 4_000  # of a kind in one figure: more cover each other, and make an SVG that no browser opens
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -123,10 +124,31 @@ def colour_scale(axes: Axes, variable: str, values: Numbers) -> Callable[[Any], 
     return scale.to_rgba
 
 
+def drawn(rows: int, most: int = MOST_DOTS) -> np.ndarray:
+    """Positions of the rows that a figure draws: all, or `most` at random, the same ones in every figure."""
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
+
+
+def how_many(rows: int, label: str, most: int = MOST_DOTS) -> str:
+    """`fitted rung`, or `4,000 of 1,000,000 fitted rungs` where not all are drawn."""
+    return label if rows <= most else f"{most:,} of {rows:,} {label.replace('rung', 'rungs', 1)}"
+
+
 def rungs(axes: Axes, table: pd.DataFrame, x: str, y: str, colours: np.ndarray, label: str = "fitted rung") -> None:
     """Fitted rungs: filled dots, so that a held-out star never looks like one."""
-    axes.scatter(table[x], table[y], c=colours, s=36, edgecolors=PAPER, linewidths=0.6, zorder=3)
-    axes.plot([], [], "o", color=MIDDLE, label=label)
+    some = drawn(len(table))
+    dots = table.iloc[some]
+    axes.scatter(dots[x], dots[y], c=colours[some], s=36, edgecolors=PAPER, linewidths=0.6, zorder=3)
+    axes.plot([], [], "o", color=MIDDLE, label=how_many(len(table), label))
+
+
+def stars(axes: Axes, table: pd.DataFrame, x: str, y: str, label: str = "held-out rung (not fitted)") -> None:
+    """Held-out rungs, where there are any."""
+    if len(table):
+        dots = table.iloc[drawn(len(table))]
+        axes.plot(dots[x], dots[y], **HELD_OUT_MARK, label=how_many(len(table), label))
 
 
 def legend(axes: Axes) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, SERIES, SOFT, log_axis
+from analysis.figures.style import SERIES, SOFT, drawn, how_many, log_axis, stars
 from analysis.study import Study
 from analysis.wording import power_of_ten
 from harness.refusal import Refusal
@@ -20,7 +20,7 @@ ON_BLUE, PAPER_ON_BLUE = "#202124", "#fdfdfd"
 
 @dataclass(frozen=True)
 class Surface:
-    """The law's loss on a grid, and along `best_N`, `best_D` the least loss of each compute (empty where unknown)."""
+    """The law's loss on a grid, and along `best_N`, `best_D` the least loss of each compute, as far as it is on it."""
 
     fitted: pd.DataFrame
     held_out: pd.DataFrame
@@ -47,6 +47,8 @@ def compute(study: Study) -> Surface:
         product = np.geomspace(n[0] * d[0], n[-1] * d[-1], 200)
         best_n = study.law.cheapest(study.fit.theta[None], product)[0]
         best_d = product / best_n
+        inside = (best_n >= n[0]) & (best_n <= n[-1]) & (best_d >= d[0]) & (best_d <= d[-1])
+        best_n, best_d = best_n[inside], best_d[inside]
     return Surface(study.fitted, study.held_out, n, d, loss, best_n, best_d, factor)
 
 
@@ -59,9 +61,9 @@ def draw(result: Surface, axes: Axes) -> None:
     if len(result.best_N):
         axes.plot(result.best_N, result.best_D, color=SERIES[1], label="law's best size")
     dots: dict[str, Any] = {"color": ON_BLUE, "edgecolors": PAPER_ON_BLUE, "linewidths": 0.4, "zorder": 3}
-    axes.scatter(result.fitted["N"], result.fitted["D"], s=12, label="fitted rung", **dots)
-    if len(result.held_out):
-        axes.plot(result.held_out["N"], result.held_out["D"], **HELD_OUT_MARK, label="held-out rung (not fitted)")
+    some = result.fitted.iloc[drawn(len(result.fitted))]
+    axes.scatter(some["N"], some["D"], s=12, label=how_many(len(result.fitted), "fitted rung"), **dots)
+    stars(axes, result.held_out, "N", "D")
     log_axis(axes, "x", "N", result.N)
     log_axis(axes, "y", "D", result.D)
     axes.grid(visible=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.style import HELD_OUT_MARK, LOSS, MIDDLE, colour_scale, legend, log_x, rungs
+from analysis.figures.style import LOSS, MIDDLE, colour_scale, legend, log_x, rungs, stars
 from analysis.study import Study
 
 
@@ -36,7 +36,6 @@ def draw(result: Curves, axes: Axes) -> None:
     if result.trunks:
         axes.plot([], [], color=MIDDLE, label="trunk at constant learning rate")
     rungs(axes, result.fitted, "D", "loss", colour_of(result.fitted["N"]), "rung after its cool-down")
-    if len(result.held_out):
-        axes.plot(result.held_out["D"], result.held_out["loss"], **HELD_OUT_MARK, label="held-out rung after cool-down")
+    stars(axes, result.held_out, "D", "loss", "held-out rung after cool-down")
     axes.set_ylabel(LOSS)
     legend(axes)

@@ -39,6 +39,7 @@ def _law(variable: str) -> Law:
         to_natural=to_natural,
         from_natural=from_natural,
         rests_on={"b": ("c0",)},
+        signed=("c0", "c1"),
         extents=("d", "f"),
     )
 

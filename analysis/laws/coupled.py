@@ -60,6 +60,7 @@ def coupled_law(prices: Mapping[str, tuple[str, Exponent]], floor: bool = True, 
         to_natural=to_natural,
         from_natural=from_natural,
         rests_on={name: (exponent.name, "k") for name, (_, exponent) in prices.items()},
+        made_of={name: (first, f"{name}/{first}") for name in others},
         **declared,
     )
 
@@ -89,6 +90,12 @@ GEMSTONES_COUPLED = coupled_law(
     formula="E + (W / width^omega + Z / depth^zeta + A / N^alpha + B / D^beta)^k",
     source="arXiv 2502.06857 (its four terms, under an outer power)",
 )
+
+
+def _kaplan_cheapest(theta_rp: Array, product_c: Array) -> Array:
+    n_c, d_c, alpha_n, alpha_d = theta_rp.T
+    ratio = alpha_n / alpha_d
+    return cheapest_params(n_c**ratio, d_c, ratio, np.ones_like(ratio), product_c)
 
 
 def _kaplan_joint() -> Law:
@@ -127,7 +134,14 @@ def _kaplan_joint() -> Law:
         basis=from_terms(terms),
         to_natural=to_natural,
         from_natural=from_natural,
+        cheapest=_kaplan_cheapest,
         rests_on={"N_c": ("alpha_N", "alpha_D"), "D_c": ("alpha_D",)},
+        judged=("alpha_N", "alpha_D"),
+        made_of={
+            "N_c": ("K", "alpha_N / alpha_D"),
+            "D_c": ("K", "balance"),
+            "alpha_N": ("alpha_N / alpha_D", "alpha_D"),
+        },
     )
 
 

@@ -80,6 +80,7 @@ class Law:
     # A scale is the law carried to one parameter or token: it is known no better than the exponents it is carried by.
     rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     extents: tuple[str, ...] = ()  # scales that rest on no exponent: a size, a number of repeats
+    signed: tuple[str, ...] = ()  # parameters that may be negative
     judged: tuple[str, ...] = ()  # exponents that a claim may rest on, by their natural names
     # natural parameter -> the search's coordinates that it is made of, where they are not its namesake alone
     made_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)

@@ -129,12 +129,23 @@ CHINCHILLA_TIED = sum_of_powers(
     ),
 )
 
+
+def _gadre_cheapest(theta_rp: Array, product_c: Array) -> Array:
+    """The tokens per parameter M at which both prices are equal, M^(2 eta) = b / a, and so N = (N D / M)^(1/2)."""
+    _, a, b, eta = theta_rp.T
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        log_m = (np.log(b) - np.log(a)) / (2 * eta)
+        log_n = 0.5 * (np.log(product_c) - log_m[:, None])
+    return np.where(np.isfinite(log_n), np.exp(np.where(np.isfinite(log_n), log_n, 0.0)), np.nan)
+
+
 GADRE = sum_of_powers(
     {"E": {}, "a": {"M": ("eta", 1), "C": ("eta", -1)}, "b": {"M": ("eta", -1), "C": ("eta", -1)}},
     (Exponent("eta", 0.01, 1.5, steps=48),),
     name="gadre",
     formula="E + (a M^eta + b M^-eta) C^-eta, M = D / N",
     source="arXiv 2403.08540, equation 4",
+    cheapest=_gadre_cheapest,
 )
 
 GEMSTONES = sum_of_powers(

@@ -62,5 +62,6 @@ REPEATED = Law(
     from_natural=_from_natural,
     centred_with={"U": "D"},
     rests_on={"A": ("alpha",), "B": ("alpha",)},
+    made_of={"B": ("A", "B/A")},
     extents=("R_D", "R_N"),
 )

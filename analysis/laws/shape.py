@@ -56,6 +56,7 @@ def _separate() -> Law:
         from_natural=lambda theta_rp, centre: rescaled(theta_rp, centre, -1),
         cheapest=_cheapest,
         rests_on={"A": ("alpha",), "S": ("alpha",), "B": ("beta",), "rho": ("drift",)},
+        signed=("drift",),
         extents=("rho",),
     )
 
@@ -108,6 +109,8 @@ def _coupled() -> Law:
         from_natural=from_natural,
         cheapest=_cheapest,
         rests_on={"A": ("alpha", "k"), "B": ("beta", "k"), "rho": ("drift",)},
+        made_of={"B": ("A", "B/A")},
+        signed=("drift",),
         extents=("S", "rho"),
     )
 

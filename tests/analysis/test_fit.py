@@ -131,6 +131,57 @@ def test_a_best_shape_that_the_data_do_not_hold_is_not_identified() -> None:
     assert sure.identified("rho")
 
 
+def test_rows_copied_are_no_second_witness() -> None:
+    alone = branched_world(2).drop(columns="trunk_id")
+    thrice = pd.concat([alone] * 3, ignore_index=True)
+    one, three = (fit("chinchilla", rows, bootstrap=200).intervals()["alpha"] for rows in (alone, thrice))
+    assert three == pytest.approx(one, rel=0.05)
+
+
+def test_a_frontier_that_was_chosen_by_its_losses_has_no_interval() -> None:
+    table = branched_world(2)
+    known = fit("envelope", table, bootstrap=100)
+    assert "chosen for their low losses" in known.doubt("gamma")
+    assert np.isnan(known.intervals()["gamma"][0])
+
+
+@pytest.mark.parametrize("replicates", [1, 2, 19])
+def test_few_resamples_are_no_interval(replicates: int) -> None:
+    known = fit("chinchilla", branched_world(2), bootstrap=replicates)
+    assert all(np.isnan(low) for low, _ in known.intervals().values())
+    assert "resamplings are too few" in known.doubt("alpha")
+
+
+def test_few_rows_are_no_interval() -> None:
+    table = branched_world(2).iloc[[0, 9, 22, 35, 44, 61]].drop(columns="trunk_id")
+    known = fit("chinchilla", table, bootstrap=100)
+    assert "6 rows are too few" in known.doubt("alpha")
+
+
+def test_kaplan_s_exponents_are_judged_by_their_own_names() -> None:
+    random = np.random.default_rng(0)
+    table = branched_world(2).query("N < 2.5e4")
+    noisy = table.assign(loss=table["loss"] * np.exp(0.05 * random.standard_normal(len(table))))
+    known = fit("kaplan", noisy, bootstrap=100)
+    assert not known.identified("alpha_N")
+    assert not known.identified("N_c")
+
+
+def test_a_loss_that_does_not_fall_leaves_nothing_identified() -> None:
+    rising = branched_world(2).assign(loss=lambda rows: rows["C"] ** 0.1)
+    known = fit("chinchilla", rising, bootstrap=100)
+    assert not any(map(known.identified, known.parameters))
+    assert any("falls with nothing" in words for words in known.status)
+
+
+def test_a_new_row_is_never_surer_than_the_curve() -> None:
+    known = fit("chinchilla", branched_world(1), bootstrap=100)
+    n, d = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e2, 1e9, 15), np.geomspace(1e3, 1e10, 15)))
+    curve, new = known.curve_interval({"N": n, "D": d}), known.predict_interval({"N": n, "D": d})
+    assert (new[0] <= curve[0]).all()
+    assert (new[1] >= curve[1]).all()
+
+
 def test_a_floor_that_is_not_there_is_said_to_be_at_its_bound() -> None:
     table = branched_world(4).assign(loss=lambda rows: planted_loss(rows["N"], rows["D"]) - 0.999)
     table["loss"] *= np.exp(0.05 * np.random.default_rng(0).standard_normal(len(table)))

@@ -39,7 +39,7 @@ def refused(path: Path, columns: dict[str, str] | None = None) -> str:
 def assert_typed(table: pd.DataFrame) -> None:
     assert table.columns.is_unique
     assert len(table) > 0
-    assert set(table.attrs) == {"columns", "derived"}
+    assert set(table.attrs) == {"columns", "derived", "own"}
     assert table["held_out"].dtype == bool
     assert {str(dtype) for dtype in table.dtypes} <= {"float64", "bool", "str"}
     for name in {"sweep", "run_id", "trunk_id", "phase", "loss_stderr", *ALIASES} & set(table.columns):

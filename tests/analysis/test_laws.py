@@ -90,7 +90,8 @@ def test_the_optimum_in_closed_form_is_the_least_loss(name: str) -> None:
     for budget, best in zip(product, law.cheapest(truth(name)[None], product)[0], strict=True):
         n = best * np.exp(np.linspace(-1, 1, 2001))
         shape = {"aspect": planted["rho"] * n ** planted["drift"]} if "aspect" in law.variables else {}
-        losses = law.predict(truth(name), {"N": n, "D": budget / n} | shape)
+        counts = {"N": n, "D": budget / n, "M": budget / n**2, "C": np.full_like(n, 6 * budget)}
+        losses = law.predict(truth(name), counts | shape)
         assert losses.argmin() == pytest.approx(1000, abs=1)
 
 

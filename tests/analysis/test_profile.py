@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from analysis.fit import Fit, fit
+from analysis.laws import LAWS
+from analysis.laws.law import Exponent
+from analysis.laws.powers import sum_of_powers
 from analysis.profile import profile
 from harness.refusal import Refusal
+from tests.analysis.catalogue import design, truth
 from tests.analysis.worlds import branched_world
 
 TABLE = branched_world(1)
@@ -27,15 +31,35 @@ def test_a_profile_is_least_at_its_optimum_and_as_wide_as_the_bootstrap(known: F
 
 
 def test_a_profile_holds_the_other_parameters_at_their_best(known: Fit) -> None:
-    """At the held value no other setting of the rest does better: checked against fits of a law that has it fixed."""
+    """Held at another value, the rest is fitted anew: as a law with that value in it is."""
     found = profile(known, TABLE, "beta")
     fitted = TABLE[~TABLE["held_out"]]
-    lowest = found.deviance.min()
-    for value in (found.low, found.high):
-        deviance = float(np.interp(value, found.values, found.deviance))
-        assert deviance == pytest.approx(found.height, rel=1e-6)
-        assert deviance > lowest
-    assert len(fitted) == known.rows
+    at = [i for i in (5, 20, 40, 55) if i < len(found.values)]
+    excess = []
+    for i in at:
+        held = sum_of_powers(
+            {"E": {}, "A": {"N": ("alpha", -1)}, "B": {"X": ("one", 1)}},
+            (Exponent("alpha", 0.02, 2.5), Exponent("one", 1.0, 1.0 + 1e-12, steps=1)),
+            name="held",
+            formula="",
+            source="",
+        )
+        table = fitted.assign(X=(fitted["D"] / 1e6) ** -found.values[i])
+        excess.append(2 * (fit(held, table, bootstrap=0).objective - known.objective))
+    scale = found.deviance[at[0]] / excess[0]
+    assert found.deviance[at] == pytest.approx(scale * np.array(excess), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["A", "S", "B", "drift"])
+def test_scales_have_profiles_that_are_least_at_their_optimum(name: str) -> None:
+    random = np.random.default_rng(0)
+    table = design("shape")
+    loss = LAWS["shape"].predict(truth("shape"), table) * np.exp(0.003 * random.standard_normal(len(table)))
+    shaped = fit("shape", table.assign(loss=loss), bootstrap=100)
+    found = profile(shaped, table.assign(loss=loss), name)
+    at = float(np.interp(shaped.parameters[name], found.values, found.deviance))
+    assert at == pytest.approx(0, abs=0.02)
+    assert found.values[found.deviance.argmin()] == pytest.approx(shaped.parameters[name], rel=0.05)
 
 
 def test_what_the_data_do_not_bound_has_an_open_end() -> None:
