@@ -346,7 +346,7 @@ def bake_off(
         made.append(arena.split)
     if not made:
         raise Refusal("no split can be had. " + "; ".join(f"{name}: {reason}" for name, reason in refused.items()))
-    trunks = int(clusters_of(rows).max()) + 1
+    trunks = int(_trunks_of(rows).max()) + 1
     return BakeOff(tuple(made), tuple(found), left_out, refused, len(rows), trunks, LEVEL, replicates, REFITS, chosen)
 
 
@@ -404,6 +404,11 @@ def _cuts(
     return cuts, refused
 
 
+def _trunks_of(rows: pd.DataFrame) -> np.ndarray:
+    """A number for each row's trunk, as the fits see them."""
+    return clusters_of(rows, (*COUNTS, "loss"))
+
+
 def held_hash(held: pd.DataFrame) -> str:
     """A hash of which rows these are: their names, counts and shapes, in no order, and not their losses."""
     names = [name for name in NAMED if name in held.columns]
@@ -448,8 +453,8 @@ class _Arena:
             rule=str(SPLITS[self.name].__doc__),
             fitted_rows=len(self.fitted),
             held_rows=len(self.held),
-            fitted_trunks=int(clusters_of(self.fitted).max()) + 1,
-            held_trunks=int(clusters_of(self.held).max()) + 1,
+            fitted_trunks=int(_trunks_of(self.fitted).max()) + 1,
+            held_trunks=int(_trunks_of(self.held).max()) + 1,
             shared_trunks=len(trunks[0] & trunks[1]),
             beyond=float(self.held["C"].max() / self.fitted["C"].max()),
             held_hash=held_hash(self.held),
@@ -488,7 +493,7 @@ class _Arena:
     def baseline(self, name: str) -> _Guess:
         """The baseline drawn from the fitted rows, and from those of trunks drawn again."""
         guess, compute_m = BASELINES[name], self.held["C"].to_numpy(np.float64)
-        cluster_n = clusters_of(self.fitted)
+        cluster_n = _trunks_of(self.fitted)
         trunks = int(cluster_n.max()) + 1
         try:
             predicted_m = _positive(guess(self.fitted, compute_m))
@@ -503,7 +508,7 @@ class _Arena:
     @cached_property
     def _resamples(self) -> tuple[np.ndarray, np.ndarray, Array]:
         """The held-out rows by group, where each group starts, and how often each resample draws each group."""
-        cluster_m = clusters_of(self.held)
+        cluster_m = _trunks_of(self.held)
         counts_bg, group_c = draw_counts(np.zeros(cluster_m.max() + 1, int), self.replicates, self.options.seed + 1)
         order_m = np.argsort(group_c[cluster_m], kind="stable")
         starts = np.flatnonzero(np.diff(group_c[cluster_m][order_m], prepend=-1))

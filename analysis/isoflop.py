@@ -3,6 +3,7 @@
 Axes: r replicates, n rows of the table, m rows of one budget, s sizes, b budgets (or bins of compute).
 """
 
+import contextlib
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -311,12 +312,13 @@ def _resamples(rows: pd.DataFrame, law: str, options: Options) -> tuple[np.ndarr
 
     The first of them is the table itself, the others are those of the law's own fit.
     """
-    cluster_n = clusters_of(rows)
-    clusters = int(cluster_n.max()) + 1
-    try:
-        stratum_c = selected(LAWS[law], rows, options).stratum_c
-    except Refusal:  # the law cannot be fitted, and approach 3 says why
-        stratum_c = np.zeros(clusters, int)
+    cluster_n = clusters_of(rows, ("N", "D", "loss"))
+    stratum_c = np.zeros(int(cluster_n.max()) + 1, int)
+    with contextlib.suppress(Refusal):  # where the law cannot be fitted, approach 3 says why
+        selection = selected(LAWS[law], rows, options)
+        if len(selection.loss_n) == len(rows):
+            cluster_n, stratum_c = selection.cluster_n, selection.stratum_c
+    clusters = len(stratum_c)
     replicates = options.bootstrap if clusters >= FEWEST_CLUSTERS else 0
     counts_rg, group_c = draw_counts(stratum_c, replicates, options.seed)
     return cluster_n, group_c[cluster_n], np.concatenate([np.ones((1, counts_rg.shape[1])), counts_rg])

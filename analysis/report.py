@@ -94,7 +94,10 @@ def _part(name: str, study: Study, out: Path) -> Part:
         return Part(name, section.title, missing=suited(f"Not here: {refusal}.", study))
     drawn = [_draw(figure, study, out) for figure in section.figures if FIGURES[figure].suits(study)]
     lines, remarks = ([suited(line, study) for line in some] for some in (body.lines, body.remarks))
-    grids = [replace(grid, caption=suited(grid.caption, study)) for grid in body.grids]
+    grids = [
+        replace(grid, caption=suited(grid.caption, study), header=[suited(head, study) for head in grid.header])
+        for grid in body.grids
+    ]
     return Part(name, section.title, lines, grids, remarks, drawn, body.command)
 
 

@@ -24,7 +24,7 @@ from harness.refusal import Refusal
 LONG, NUMBER_STARTS = 20, set("0123456789-+")
 BUDGETS = (1, 10, 100)  # times the largest fitted compute
 MOST_LISTED = 200  # held-out rungs in a table of the page
-MOST_ROWS = 20_000  # that a page compares laws or draws parabolas on: more take minutes
+MOST_ROWS = 20_000  # that a page profiles, compares laws or fits parabolas on: more take minutes
 OPTIONS = ("objective", "delta", "weights", "noise", "drop_highest_loss", "seed")  # of a fit, as `scalelaw` takes them
 
 
@@ -172,6 +172,7 @@ def _words(found: Quantity | None, number: Callable[[float], str]) -> str:
 
 def profiles(study: Study) -> Body:
     """Each parameter's interval by profile likelihood beside the bootstrap's."""
+    _refuse_many(study, "--profile all")
     found, intervals = study.profiles, study.fit.intervals(LEVEL)
     if not found:
         raise Refusal("no parameter has both a bootstrap interval, which scales a profile, and a coordinate of its own")
@@ -215,7 +216,8 @@ def bakeoff(study: Study) -> Body:
     rows = []
     for entry in found.entries:
         ends = f"{share(entry.rms_low)} to {share(entry.rms_high)}" if math.isfinite(entry.rms_low) else ""
-        cells = [entry.split, entry.law, f"{share(entry.rms)}", ends, percent(entry.bias), entry.verdict]
+        error, bias = (share(entry.rms), percent(entry.bias)) if entry.scored else ("", "")
+        cells = [entry.split, entry.law, error, ends, bias, entry.verdict]
         rows.append(Line([*cells, share(entry.fitted_rms) if math.isfinite(entry.fitted_rms) else ""]))
     header = ["held out", "law", "error (%)", f"{LEVEL_WORDS} interval", "mean error", "verdict", "on fitted rows (%)"]
     return Body(

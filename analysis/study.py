@@ -228,8 +228,9 @@ class Study:
     @cached_property
     def forecast(self) -> Forecast:
         """The held-out rungs as the fitted ones foretell them; refused where none is finished."""
-        held = held_out_rows(self.table, self.law)
-        return score(self.fit, self.table, held, LEVEL)
+        phase = self.fitting.get("phase", "decayed")
+        held = held_out_rows(self.table, self.law, phase)
+        return score(self.fit, self.table, held, LEVEL, phase)
 
     @cached_property
     def transfers(self) -> dict[str, Transfer]:

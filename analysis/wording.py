@@ -2,7 +2,7 @@
 
 import math
 
-UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+UNITS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MOST_DIGITS = 6  # significant ones; a float carries more, no measurement does
 SMALL, LARGE = 1e-4, 1e7  # sizes beyond are written with a power of ten

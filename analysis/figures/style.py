@@ -73,7 +73,8 @@ HELD_OUT_MARK: dict[str, Any] = {
 NAMES = {"N": "parameters N", "D": "training tokens D", "C": "training compute C (FLOPs)"}
 NUMBERS = {"N": short_number, "D": short_number, "C": power_of_ten}
 LOSS = "validation loss (nats per token)"
-MOST_DOTS = 4_000  # of a kind in one figure: more cover each other, and make an SVG that no browser opens
+MOST_DOTS = 4_000  # in one figure: more cover each other, and make an SVG that no browser opens
+MOST_STARS = 400  # which are larger
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -147,8 +148,8 @@ def rungs(axes: Axes, table: pd.DataFrame, x: str, y: str, colours: np.ndarray, 
 def stars(axes: Axes, table: pd.DataFrame, x: str, y: str, label: str = "held-out rung (not fitted)") -> None:
     """Held-out rungs, where there are any."""
     if len(table):
-        dots = table.iloc[drawn(len(table))]
-        axes.plot(dots[x], dots[y], **HELD_OUT_MARK, label=how_many(len(table), label))
+        some = table.iloc[drawn(len(table), MOST_STARS)]
+        axes.plot(some[x], some[y], **HELD_OUT_MARK, label=how_many(len(table), label, MOST_STARS))
 
 
 def legend(axes: Axes) -> None:

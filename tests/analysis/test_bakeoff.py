@@ -11,6 +11,7 @@ import pytest
 from analysis.bakeoff import BASELINES, BEST, LOSES, REFUSED, TIES, UNSURE, BakeOff, bake_off, held_hash
 from analysis.figures import bakeoff as figure
 from analysis.figures.style import RC, new_canvas
+from analysis.fit import fit
 from analysis.laws import LAWS
 from analysis.splits import SPLITS
 from harness.refusal import Refusal
@@ -150,6 +151,37 @@ def test_held_out_losses_reach_no_fit() -> None:
             assert (found.entry(name, split).predicted_m == honest.entry(name, split).predicted_m).all()
         assert found.entry("chinchilla", split).rms > honest.entry("chinchilla", split).rms
         assert found.splits[0].held_hash == next(s.held_hash for s in honest.splits if s.name == split)
+
+
+def test_only_fitted_rows_are_dropped_by_their_loss() -> None:
+    table = branched_world(4, 12).reset_index(drop=True)
+    names = ("top_compute", "largest_models", "declared")
+    every, dropped = (bake_off(table, PAIR[:1], names, 0, drop_highest_loss=count) for count in (0, 6))
+    for split, other in zip(every.splits, dropped.splits, strict=True):
+        assert split == other
+        opened = table if split.name == "declared" else table[~table["held_out"]]
+        cut = SPLITS[split.name](opened)
+        entry = dropped.entry("chinchilla", split.name)
+        assert len(entry.predicted_m) == cut.held_n.sum() == split.held_rows
+        least = opened[cut.fitted_n].nsmallest(int(cut.fitted_n.sum()) - 6, "loss")
+        fitted = fit("chinchilla", least, bootstrap=0, held_out=False)
+        held = opened[cut.held_n]
+        expected = np.sqrt(np.mean(np.log(fitted.predict(held) / held["loss"].to_numpy()) ** 2))
+        assert entry.rms == pytest.approx(float(expected), rel=1e-5)
+    # Losses that would be dropped first, were held-out rows looked at.
+    opened = table[~table["held_out"]]
+    held = opened.index[SPLITS["top_compute"](opened).held_n]
+    high = table.assign(loss=table["loss"].where(~table.index.isin(held), 50.0))
+    again = bake_off(high, PAIR[:1], ["top_compute"], 0, drop_highest_loss=6)
+    assert again.splits[0] == dropped.splits[0]
+    one, other = (found.entry("chinchilla", "top_compute").predicted_m for found in (again, dropped))
+    assert (one == other).all()
+
+
+def test_one_is_told_in_the_singular(baked: BakeOff) -> None:
+    assert any("declared (1 row of 1 trunk held out" in line for line in baked.words())
+    alone = bake_off(world(0, 8), ["power_C"], ["top_compute"], 0).words()[0]
+    assert alone.startswith("1 law on 1 hold-out split of 32 rows (8 trunks)")
 
 
 def test_rows_that_the_table_holds_out_are_seen_by_their_own_split_alone(baked: BakeOff) -> None:

@@ -12,8 +12,22 @@ from matplotlib.colors import to_hex, to_rgb
 
 from analysis.figures import FIGURES, Picture, picture
 from analysis.figures import compute as compute_figure
+from analysis.figures import forecast as forecast_figure
+from analysis.figures import isoflop as isoflop_figure
+from analysis.figures import surface as surface_figure
 from analysis.figures import transfer as transfer_figure
-from analysis.figures.style import CSS, HELD_OUT, RC, SCALE, SERIES, log_ticks, new_canvas
+from analysis.figures.style import (
+    CSS,
+    HELD_OUT,
+    MOST_DOTS,
+    MOST_STARS,
+    RC,
+    SCALE,
+    SERIES,
+    drawn,
+    log_ticks,
+    new_canvas,
+)
 from analysis.study import Study
 from analysis.wording import estimate, percent, power_of_ten, rounded, short_number, with_error
 from harness.refusal import Refusal
@@ -91,8 +105,9 @@ def test_the_page_decides_the_colour_of_text_and_paper(pictures: dict[str, Pictu
     assert "<metadata" not in inline
 
 
-def test_the_same_data_give_the_same_bytes(pictures: dict[str, Picture], study: Study) -> None:
-    assert picture("compute", study) == pictures["compute"]
+def test_the_same_data_give_the_same_bytes(pictures: dict[str, Picture], planted: Path) -> None:
+    assert picture("compute", Study(planted, bootstrap=40)) == pictures["compute"]
+    assert picture("compute", Study(planted, bootstrap=41)) != pictures["compute"]
 
 
 def luminance(colour: str) -> float:
@@ -118,6 +133,82 @@ def test_held_out_rungs_are_never_drawn_as_fitted_ones(study: Study) -> None:
     assert len(dots) == len(study.fitted)
     stars = [line for line in axes.lines if line.get_marker() == "*"]
     assert [list(star.get_xdata()) for star in stars] == [list(study.held_out["C"])]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A table of 9,000 rows, 1,000 of them held out."""
+    random = np.random.default_rng(0)
+    n, d = np.exp(random.uniform(10, 16, 9_000)), np.exp(random.uniform(12, 18, 9_000))
+    table = pd.DataFrame({"N": n, "D": d, "loss": planted_loss(n, d) * np.exp(0.01 * random.standard_normal(9_000))})
+    path = tmp_path_factory.mktemp("tables") / "many.csv"
+    table.assign(held_out=np.arange(9_000) % 9 == 0).to_csv(path, index=False)
+    return Study(path, bootstrap=20)
+
+
+@pytest.mark.parametrize("name", ["compute", "size", "data", "residuals", "surface"])
+def test_of_many_rows_some_are_drawn_and_it_is_said(many: Study, name: str) -> None:
+    result = FIGURES[name].compute(many)
+    with matplotlib.rc_context(RC):
+        _, axes = new_canvas()
+        FIGURES[name].draw(result, axes)
+    assert max(len(dots.get_offsets()) for dots in axes.collections) == MOST_DOTS
+    stars = [line for line in axes.lines if line.get_marker() == "*"]
+    assert [len(line.get_xdata()) for line in stars] == [MOST_STARS]
+    texts = re.findall(r">([^<>]*of [^<>]*)<", picture(name, many).svg)
+    assert {"4,000 of 8,000 fitted rows", "400 of 1,000 held-out rows (not fitted)"} <= set(texts)
+
+
+def test_the_drawn_rows_are_the_same_ones_every_time_and_all_where_they_are_few() -> None:
+    assert (drawn(MOST_DOTS) == np.arange(MOST_DOTS)).all()
+    some = drawn(1_000_000)
+    assert len(np.unique(some)) == len(some) == MOST_DOTS
+    assert (some == drawn(1_000_000)).all()
+    assert some.mean() == pytest.approx(500_000, rel=0.05)
+
+
+def test_of_many_held_out_rows_the_forecast_shows_those_of_most_compute(many: Study) -> None:
+    result = forecast_figure.compute(many)
+    assert len(result.names) == len(result.rows) == forecast_figure.MOST_ROWS
+    assert result.rows["C"].min() == many.held_out["C"].nlargest(forecast_figure.MOST_ROWS).min()
+    assert f"the {forecast_figure.MOST_ROWS} of 1,000 held-out rows" in picture("forecast", many).svg
+
+
+def test_a_table_has_rows_where_a_sweep_has_rungs(study: Study, many: Study) -> None:
+    for name in ("compute", "residuals", "surface"):
+        assert "rung" in picture(name, study).inline
+        assert "rung" not in picture(name, many).inline
+
+
+def test_the_axis_of_a_tables_loss_claims_no_unit(isoflop_table: Path, many: Study) -> None:
+    for name, table in (("isoflop", Study(isoflop_table, bootstrap=0)), ("forecast", many), ("compute", many)):
+        drawn_figure = picture(name, table)
+        assert "nats per token" not in drawn_figure.svg
+        assert re.search(r">loss[<,]", drawn_figure.svg)
+    assert isoflop_figure.compute(Study(isoflop_table, bootstrap=0)).loss_words == "loss"
+
+
+def test_the_best_path_is_named_only_where_it_is_in_the_picture(tmp_path: Path, study: Study) -> None:
+    n, d = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e4, 3e4, 8), np.geomspace(1e9, 3e9, 8)))
+    noise = np.exp(1e-4 * np.random.default_rng(0).standard_normal(len(n)))
+    path = tmp_path / "aside.csv"
+    pd.DataFrame({"N": n, "D": d, "loss": planted_loss(n, d) * noise}).to_csv(path, index=False)
+    for one, inside in ((Study(path, bootstrap=0), False), (study, True)):
+        result = surface_figure.compute(one)
+        assert (len(result.best_N) > 0) == inside
+        with matplotlib.rc_context(RC):
+            _, axes = new_canvas()
+            surface_figure.draw(result, axes)
+        assert ("law's best size" in axes.get_legend_handles_labels()[1]) == inside
+        assert ((result.best_N >= result.N[0]) & (result.best_N <= result.N[-1])).all()
+        assert ((result.best_D >= result.D[0]) & (result.best_D <= result.D[-1])).all()
+
+
+def test_the_exponents_of_a_figure_are_those_of_the_law(planted: Path) -> None:
+    rows = FIGURES["exponents"].compute(Study(planted, "kaplan", bootstrap=40))
+    assert {row.exponent for row in rows} == {"alpha_N", "alpha_D"}
+    with pytest.raises(Refusal, match="one of D_T, which no compute makes least"):
+        compute_figure.compute(Study(planted, "transferred_data", bootstrap=0))
 
 
 def test_the_frontier_lies_below_every_prediction(study: Study) -> None:
