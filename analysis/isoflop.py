@@ -266,8 +266,10 @@ def isoflop(
     """
     pick(LAWS, law, "law")
     wanted = Options(**options | {"bootstrap": bootstrap, "phase": None, "held_out": True})
-    columns = tuple(name for name in (wanted.weights, wanted.noise) if name)
-    rows, excluded = usable(table, ("N", "D", "C", "loss", *columns), phase)
+    columns = [name for name in (wanted.weights, wanted.noise) if name]
+    if LAWS[law].cheapest is not None:
+        columns += [name for name in LAWS[law].variables if name in table]
+    rows, excluded = usable(table, tuple(dict.fromkeys(("N", "D", "C", "loss", *columns))), phase)
     if wanted.drop_highest_loss:
         kept = np.argsort(rows["loss"].to_numpy(), kind="stable")[: -wanted.drop_highest_loss]
         excluded[f"among the {wanted.drop_highest_loss} highest losses"] = len(rows) - len(kept)

@@ -213,7 +213,9 @@ class Study:
         """The same for a page: laws that ask for at least `ROWS_A_PARAMETER` fitted rows a parameter are enough."""
         rows = int((~self.decayed["held_out"]).sum())
         laws = [name for name, law in LAWS.items() if len(law.parameters) * ROWS_A_PARAMETER <= rows]
-        return self._bake_off(laws or None)
+        if not laws:
+            raise Refusal(f"{rows} rows are too few: each law is compared from {ROWS_A_PARAMETER} a parameter on")
+        return self._bake_off(laws)
 
     def _bake_off(self, laws: Sequence[str] | None) -> BakeOff:
         return bake_off(self.table, laws, **self.fitting)

@@ -66,4 +66,5 @@ def with_error(value: float, error: float, sign: str = "") -> str:
 
 def on_clusters(rows: int, clusters: int, what: str = "rows") -> str:
     """How many rows there are, and of how many trunks."""
-    return f"{rows} independent {what}" if rows == clusters else f"{rows} {what} of {clusters} trunks"
+    trunks = "one trunk" if clusters == 1 else f"{clusters} trunks"
+    return f"{rows} independent {what}" if rows == clusters else f"{rows} {what} of {trunks}"
