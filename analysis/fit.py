@@ -152,7 +152,8 @@ class Fit:
         if not self.converged:
             return "the fit did not converge"
         if self.clusters < FEWEST_CLUSTERS:
-            return f"trunks: {self.clusters}, too few for an interval; at least {FEWEST_CLUSTERS} are needed"
+            few = "one trunk is" if self.clusters == 1 else f"{self.clusters} trunks are"
+            return f"{few} too few for an interval; at least {FEWEST_CLUSTERS} are needed"
         if self.rows < count + SPARE_ROWS:
             return f"{self.rows} rows are too few for intervals of {count} parameters; {count + SPARE_ROWS} are needed"
         if self.law.on_frontier and self.excluded.get(DEARER):

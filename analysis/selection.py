@@ -107,7 +107,7 @@ def clusters_of(table: pd.DataFrame, same: tuple[str, ...] = ()) -> np.ndarray:
         names = pd.Series([f"row {i}" for i in own], index=table.index)
         trunks = table["trunk_id"].astype("object").where(table["trunk_id"].notna(), names)
         own = np.asarray(pd.factorize(trunks)[0])
-    if same and len(table) and own.max() + 1 == len(table):
+    if same and len(table) and own.max() + 1 == len(table) and not table[same[-1]].is_unique:
         own = np.asarray(table.groupby(list(same), sort=False).ngroup())
     return own
 
