@@ -1,7 +1,7 @@
 """Assembles one self-contained HTML page of a sweep or a table, its figures (png, svg) and tables (csv) beside it."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from analysis.sections import SECTIONS, Grid, law_table, transfer_table
 from analysis.study import Study
 from analysis.table import write
 from harness.record import replace_bytes
-from harness.refusal import Refusal
+from harness.refusal import Refusal, pick
 
 PAGE = "report.html"
 MAIN_FIGURES = ("curve", "compute")  # the first that suits the law stands on top
@@ -45,11 +45,13 @@ class Part:
     missing: str = ""
 
 
-def write_report(study: Study, out: Path) -> Path:
-    """Writes out/report.html and what stands beside it; returns the page's path.
+def write_report(study: Study, out: Path, without: Sequence[str] = ()) -> Path:
+    """Writes out/report.html and what stands beside it, some sections left out; returns the page's path.
 
     What the data do not carry is said in its place; only a folder without a sweep.json or with mixed data is refused.
     """
+    left_out = {pick({name: name for name in SECTIONS}, name, "section") for name in without}
+    wanted = [name for name, section in SECTIONS.items() if section.suits(study) and name not in left_out]
     tables = _tables(study)
     out.mkdir(parents=True, exist_ok=True)
     for file, table in tables.items():
@@ -59,7 +61,7 @@ def write_report(study: Study, out: Path) -> Path:
         question=study.design.get("question", ""),
         headline=[suited(sentence, study) for sentence in headline(study)],
         main=_draw(next(name for name in MAIN_FIGURES if FIGURES[name].suits(study)), study, out),
-        sections=[_part(name, study, out) for name, section in SECTIONS.items() if section.suits(study)],
+        sections=[_part(name, study, out) for name in wanted],
         tables=list(tables),
         source="table" if study.is_table else "run folders",
     )

@@ -271,6 +271,7 @@ def parser() -> Parser:
     made.add_argument("--at", nargs="+", default=[], metavar="NAME=VALUE", help="loss there, for instance N=1e9,D=2e10")
     made = command(report, "one self-contained HTML file, with its figures and tables beside it", law)
     made.add_argument("--out", metavar="DIR", help="default: report/ in the results folder, or beside the file")
+    made.add_argument("--without", nargs="+", default=[], metavar="SECTION", help="sections to leave out: bake-off")
 
     made = command(compare, "runs or sweeps: what differs, scores with their noise, loss curves")
     made.add_argument("sides", nargs="+", metavar="RUN|SWEEP")

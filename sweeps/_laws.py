@@ -86,7 +86,7 @@ def report(arguments: argparse.Namespace, existing: Callable[[str], Path]) -> tu
 
     study = opened(arguments, existing)
     beside = Path(arguments.sweep).with_suffix("") if is_card(arguments) or study.is_table else study.root
-    page = write_report(study, Path(arguments.out) if arguments.out else beside / "report")
+    page = write_report(study, Path(arguments.out) if arguments.out else beside / "report", arguments.without)
     return {"report": str(page)}, lambda: print(f"report: {page}")
 
 

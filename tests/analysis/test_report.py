@@ -354,3 +354,12 @@ def test_a_large_table_has_a_page_that_a_browser_opens(tmp_path: Path) -> None:
     assert {"compute", "residuals", "surface", "size", "data"} <= {path.stem for path in drawn}
     assert max(path.stat().st_size for path in drawn) < 3_000_000
     assert len(pd.read_csv(page.parent / "runs.csv", usecols=["loss"])) == 200_000
+
+
+def test_sections_can_be_left_out(planted: Path, tmp_path: Path) -> None:
+    page = write_report(Study(planted, bootstrap=20), tmp_path, ["bake-off", "transfer"]).read_text()
+    assert 'id="law"' in page
+    assert 'id="bake-off"' not in page
+    assert 'id="transfer"' not in page
+    with pytest.raises(Refusal, match="bake-off"):
+        write_report(Study(planted), tmp_path, ["bakeoff"])
