@@ -51,11 +51,12 @@ class Shapes:
                 facts |= {"slope": slope, "flops": float(np.exp(np.mean(log_f[sound] - slope * log_n[sound])))}
         if {"N", "depth", "width"} <= set(table.columns):
             n, depth, width = (table[name].to_numpy(np.float64) for name in ("N", "depth", "width"))
-            sound = np.isfinite(n * depth * width) & (np.minimum(np.minimum(n, depth), width) > 0)
+            # Relative errors count alike.
+            parts, aspect = np.stack([depth * width**2 / n, width / n], axis=1), width / depth
+            sound = np.isfinite(parts).all(axis=1) & np.isfinite(aspect) & (parts.min(axis=1) > 0) & (aspect > 0)
             if sound.any():
-                parts = np.stack([depth * width**2 / n, width / n], axis=1)[sound]  # relative errors count alike
-                (block, edge), _ = nnls(parts, np.ones(len(parts)))
-                aspects = (width / depth)[sound]
+                (block, edge), _ = nnls(parts[sound], np.ones(int(sound.sum())))
+                aspects = aspect[sound]
                 if block > 0:
                     facts |= {"block": float(block), "edge": float(edge), "aspect": float(np.median(aspects))}
                     facts |= {"aspect_low": float(aspects.min()), "aspect_high": float(aspects.max())}

@@ -61,14 +61,15 @@ def test_an_answer_or_a_reason(law: str) -> None:
         random = np.random.default_rng(seed)
         table = strange_table(random)
         objective = str(random.choice(list(make_objectives(1.0))))
-        bootstrap = int(random.choice([0, 12]))
+        bootstrap = int(random.choice([0, 30]))
+        shapes = Shapes.of(table)
         known = answered(lambda: fit(law, table, objective=objective, bootstrap=bootstrap))  # noqa: B023
         if known is not None:
             answers += 1
             json.dumps(known.to_json(), allow_nan=False)
             known.predict_interval(table.head(2).fillna(1.0))
-            answered(lambda: best(known, [1e10, 1e20], Shapes.of(table)))  # noqa: B023
-    assert answers < 12  # a strange table that every law fits would not be strange
+            answered(lambda: best(known, [1e10, 1e20], shapes))  # noqa: B023
+    assert 0 < answers < 12  # a strange table that every law fits would not be strange
 
 
 @pytest.mark.parametrize(("law", "rows"), [("chinchilla", 100_000), ("power_C", 1_000_000)])
