@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from analysis.conventions import FLOPS_PER_PARAMETER_TOKEN
-from analysis.fit import WIDEST_RATIO, Fit, plain
+from analysis.fit import BOUND_SHARE, WIDEST_RATIO, Fit, plain
 from analysis.laws.jet import Array
 from harness.refusal import Refusal
 
@@ -176,12 +176,17 @@ def _best(known: Fit, flops: float, shapes: Shapes, level: float) -> Best:
 
 def _doubt(known: Fit) -> str:
     """Why the fit carries no choice; empty where it does."""
+    held = _valley(known)
+    lost = [name for name in known.law.judged if len(known.draws) and not known.identified(name)]
+    return held or (f"it rests on {', '.join(lost)}, which the data do not identify" if lost else "")
+
+
+def _valley(known: Fit) -> str:
+    """Why not even a combination of the parameters is held: a flat valley, a search's bounds, too little data."""
     if known.certificate.flat:
         return f"the fit lies in a flat valley: other values of {', '.join(known.certificate.flat)} fit as well"
-    if known.general_doubt:
-        return known.general_doubt
-    lost = [name for name in known.law.judged if len(known.draws) and not known.identified(name)]
-    return f"it rests on {', '.join(lost)}, which the data do not identify" if lost else ""
+    cut = [name for name in known.law.judged if known.bound_share[name] >= BOUND_SHARE]
+    return known.general_doubt or (f"it rests on {', '.join(cut)}, which the search's bounds cut off" if cut else "")
 
 
 def _quantity(values_r: Array, known: Fit, level: float, doubt: str) -> Quantity:
@@ -276,7 +281,8 @@ def allocation(known: Fit, flops: float, shapes: Shapes, level: float = 0.90) ->
     law = known.law
     if law.cheapest is None:
         raise Refusal(f"law {law.name!r} has no closed-form optimum: fit 'chinchilla', 'coupled' or 'shape'")
-    theta_rp, doubt = np.concatenate([known.theta[None], known.draws]), _doubt(known)
+    # A ratio of exponents may be known where neither is: it is judged by its own interval.
+    theta_rp, doubt = np.concatenate([known.theta[None], known.draws]), _valley(known)
     if shapes.slope:
         ends = [_searched(known, theta_rp, budget, shapes)[0] for budget in (flops, 10 * flops)]
     else:
