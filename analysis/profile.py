@@ -43,6 +43,7 @@ class Profile:
         return ends | {"values": self.values.tolist(), "deviance": self.deviance.tolist()}
 
 
+@np.errstate(all="ignore")
 def profile(known: Fit, table: pd.DataFrame, name: str, level: float = 0.90) -> Profile:
     """The parameter's profile for a fit that was made from the table; needs the fit's bootstrap."""
     pick(known.parameters, name, f"parameter of {known.law.name}")

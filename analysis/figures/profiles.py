@@ -22,7 +22,7 @@ class Profiles:
 
 def compute(study: Study) -> Profiles:
     """The profiles of the study's exponents and floor; refused where none can be had."""
-    found = list(study.profiles.values())
+    found = [one for one in study.profiles.values() if one.value]  # what is nought has no percent of itself
     if not found:
         raise Refusal("no parameter has a profile: that needs a bootstrap, and more than a few trunks")
     return Profiles(found[: len(SERIES)])

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures.style import INK, colour_scale, legend, log_x, rungs, stars
 from analysis.study import Study
+from harness.refusal import Refusal
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ def compute(study: Study) -> Residuals:
         predicted = study.fit.predict(rungs) if len(rungs) else np.empty(0)
         return rungs.assign(residual=100 * (rungs[target] / predicted - 1))
 
-    return Residuals(with_residual(study.fitted), with_residual(study.held_out))
+    result = Residuals(with_residual(study.fitted), with_residual(study.held_out))
+    if not np.isfinite(pd.concat([result.fitted, result.held_out])["residual"]).all():
+        raise Refusal("some rows lie beyond what the law gives a finite loss for: there is nothing to compare")
+    return result
 
 
 def draw(result: Residuals, axes: Axes) -> None:

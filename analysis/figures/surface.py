@@ -13,6 +13,7 @@ from analysis.wording import power_of_ten
 from harness.refusal import Refusal
 
 GRID, LEVELS = 80, 12
+LEVEL = 1e-6  # relative difference of losses below which a surface is level
 MARGIN = 1.6  # factor by which the picture reaches beyond the rungs
 # The surface stays blue on a dark page too, so what stands on it keeps its own colours.
 ON_BLUE, PAPER_ON_BLUE = "#202124", "#fdfdfd"
@@ -41,6 +42,8 @@ def compute(study: Study) -> Surface:
     n, d = (np.geomspace(*end, GRID) for end in ends)
     mesh_n, mesh_d = np.meshgrid(n, d)
     loss = study.fit.predict({"N": mesh_n.ravel(), "D": mesh_d.ravel()}).reshape(mesh_n.shape)
+    if not (np.isfinite(loss).all() and loss.min() > 0 and loss.max() > loss.min() * (1 + LEVEL)):
+        raise Refusal("the law's loss is the same everywhere, or not finite: there is no surface to draw")
     factor = float((everything["C"] / (everything["N"] * everything["D"])).median())
     best_n = best_d = np.empty(0)
     if study.law.cheapest is not None:
