@@ -5,7 +5,7 @@ import numpy as np
 from analysis.laws.jet import Array
 from analysis.solve import DRAW_DECREMENT, SAME_OPTIMUM, Optimum, Problem, polish, residuals, row_values
 
-POOL = 256  # settings of the grid that stand for the whole box when a replicate looks for its start
+POOL_NUMBERS = 500_000  # settings times rows that are weighed together
 CHECKED = 100  # replicates that are searched from a second start, and all are if one of these ends lower there
 MOST_GROUPS = 1_000  # more clusters than this are drawn in random groups, whose spread is the same
 # With more rows a replicate is one Newton step from the optimum: at 8,000 rows of the pair law its spread is within 1 %
@@ -40,11 +40,13 @@ def resample(problem: Problem, optima: Optimum, settings_gp: Array, group_n: np.
     best = int(optima.value_r.argmin())
     if len(problem.loss_n) > MOST_ROWS:
         return _one_step(problem, optima.theta_rp[best], group_n, counts_rg)
-    deltas, grid_gp = problem.objective.draw_deltas, settings_gp[:POOL]
+    deltas, grid_gp = problem.objective.draw_deltas, settings_gp
     weights_rn = counts_rg[:, group_n] * problem.weight_n
     _, others = np.unique(np.round(np.log(optima.value_r + 1e-300), 6), return_index=True)
     pool_gp = np.concatenate([grid_gp, optima.theta_rp[others]])
-    worth_rg = np.nan_to_num(weights_rn @ row_values(problem, pool_gp, deltas[0]).T, nan=np.inf)
+    parts = np.array_split(pool_gp, max(1, pool_gp.shape[0] * len(problem.loss_n) // POOL_NUMBERS))
+    worth = [weights_rn @ row_values(problem, part_gp, deltas[0]).T for part_gp in parts]
+    worth_rg = np.nan_to_num(np.concatenate(worth, axis=1), nan=np.inf)
     found = polish(problem, pool_gp[worth_rg.argmin(axis=1)], weights_rn, deltas, DRAW_DECREMENT)
 
     def anew(part: slice) -> Optimum:
