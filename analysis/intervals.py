@@ -21,8 +21,8 @@ def interval(draws: Array, point: Array, level: float, clusters: int) -> tuple[A
 
     The spread is read from quantiles: a few resamples that lost what identifies a parameter do not stretch it. Read
     from the quartiles alone its intervals cover .89 on average, from the outer quantiles alone .91: hence the mean of
-    both (results/README.md, coverage). Where more draws are nought than the level leaves out, the lower end is. NaN without
-    draws or from fewer than `FEWEST_CLUSTERS` clusters.
+    both (results/README.md, coverage). Where more draws are nought than the level leaves out, the lower end is. NaN
+    without draws or from fewer than `FEWEST_CLUSTERS` clusters.
     """
     if not len(draws) or clusters < FEWEST_CLUSTERS:
         return np.full_like(point, np.nan), np.full_like(point, np.nan)

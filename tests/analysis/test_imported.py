@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from analysis.conventions import add_counts
-from analysis.imported import ALIASES, BATCH_ROWS, CLUSTERS, SHORT_NAMES, read
+from analysis.files import BATCH_ROWS
+from analysis.imported import ALIASES, CLUSTERS, SHORT_NAMES, read
 from analysis.table import SCHEMA, write
 from harness.refusal import Refusal
 
