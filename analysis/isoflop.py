@@ -13,9 +13,22 @@ import numpy as np
 import pandas as pd
 
 from analysis.fit import BOUND_SHARE, WIDEST_RATIO, Fit, Options, fit, one_thread, plain, selected
-from analysis.intervals import FEWEST_CLUSTERS, interval, new_trunk_residuals
+from analysis.intervals import FEWEST_CLUSTERS, interval
 from analysis.laws import LAWS
 from analysis.laws.jet import Array
+from analysis.parabola import (
+    FEWEST_SIZES,
+    MOST_BIAS,
+    RULES,
+    SAME_SIZE,
+    Curve,
+    Refused,
+    audit,
+    finite_exp,
+    parabola,
+    resampled_vertices,
+    sizes_of,
+)
 from analysis.resample import draw_counts
 from analysis.selection import clusters_of, usable
 from analysis.wording import estimate, percent, power_of_ten
@@ -23,30 +36,12 @@ from harness.refusal import Refusal, pick
 
 LEVEL = 0.90
 TOLERANCE = 0.10  # a budget's rows lie within this share of its middle; a gap in compute wider than it parts budgets
-SAME_SIZE = 0.02  # counts of one model differ by less than this share; sizes of a grid by more
-FEWEST_SIZES = 4  # three sizes carry a parabola, and nothing that could speak against it
-FEWEST_BESIDE = 2  # sizes on either side of a minimum: with one, that size alone decides where it lies
 FEWEST_POINTS = 3  # a line through two points has no residual to judge it by
 BIN = 10**0.25  # approach 1 takes the best row of every quarter of a decade of compute
 FURTHER = 10.0  # how far beyond the largest budget the bias is carried: one decade
-# That parabolas err without noise on wide and on off-centre grids is shown in arXiv 2603.22339. The limits were
-# measured here, on noiseless grids of 5 to 15 sizes at 1e13 to 1e22 FLOPs: within them N* is off by at most 10 % where
-# one of alpha and beta is three times the other, and by 3 % on the published fits of Chinchilla's law. At a span of 64
-# those are 20 and 7 %; at a span of 20 with the minimum 0.6 to 0.75 from the middle, 11 and 6 %.
-WIDEST_SPAN = 20.0
-OFF_CENTRE = 0.6
-MOST_BIAS = 0.10  # what the two keep it to; where a law is known, its own answer on the budget's rows is held to it
 
 NAMES = {1: "approach 1 (lower envelope)", 2: "approach 2 (isoFLOP parabolas)"}
 OVER = {1: "bins of compute", 2: "budgets", 3: "rows"}
-RULES = {
-    "few": "too few sizes",
-    "concave": "no minimum",
-    "edge": "minimum at the edge of the sizes",
-    "wide": "sizes too far apart",
-    "off_centre": "minimum off the grid's centre",
-    "biased": "a minimum that the fitted law would not show there",
-}
 
 
 @dataclass(frozen=True)
@@ -105,45 +100,6 @@ class Allocation:
     def to_json(self) -> dict[str, Any]:
         numbers = {name: plain(getattr(self, name)) for name in ("C_centre", "N_centre", "D_centre")}
         return {"a": self.a.to_json(), "b": self.b.to_json(), "points": self.points} | numbers
-
-
-@dataclass(frozen=True)
-class Curve:
-    """log loss = c0 + c1 u + c2 u^2 with u = (log N - middle) / half, which runs from -1 to 1 over the sizes."""
-
-    middle: float
-    half: float
-    coefficients: tuple[float, float, float]
-
-    def at(self, params: Any) -> Array:
-        """Loss at N."""
-        c0, c1, c2 = self.coefficients
-        u = (np.log(np.asarray(params, np.float64)) - self.middle) / self.half
-        return np.asarray(np.exp(c0 + c1 * u + c2 * u * u))
-
-    @property
-    def centre(self) -> float:
-        """The vertex as a share of the half-width: 0 in the grid's middle, 1 at its edge; NaN where there is none."""
-        _, c1, c2 = self.coefficients
-        return -c1 / (2 * c2) if c2 > 0 else math.nan
-
-    @property
-    def vertex(self) -> float:
-        """log N of least loss; NaN where there is none."""
-        return self.middle + self.half * self.centre
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Why a parabola takes no part: a rule of `RULES`, its value and its limit, and both in words with the cure."""
-
-    rule: str
-    value: float
-    limit: float
-    words: str
-
-    def to_json(self) -> dict[str, Any]:
-        return {"rule": self.rule, "value": plain(self.value), "limit": self.limit, "words": self.words}
 
 
 @dataclass(frozen=True)
@@ -345,89 +301,13 @@ def groups(rows: pd.DataFrame) -> list[np.ndarray]:
         else:
             found.append(np.sort(members))
     log_N_n = np.log(rows["N"].to_numpy(np.float64))
-    most = max(len(_sizes(log_N_n[members])[0]) for members in found)
+    most = max(len(sizes_of(log_N_n[members])[0]) for members in found)
     if most < FEWEST_SIZES:
         raise Refusal(
             f"no isoFLOP classes: at most {most} sizes share a compute within {100 * TOLERANCE:.0f} %, and a parabola "
             f"needs {FEWEST_SIZES}; train {FEWEST_SIZES} or more sizes at each of {FEWEST_POINTS} budgets"
         )
     return found
-
-
-def _sizes(log_N_m: Array) -> tuple[Array, np.ndarray]:
-    """The distinct sizes in logarithms, rising, and the size of every row; counts of one model are one size."""
-    order = np.argsort(log_N_m, kind="stable")
-    size_m = np.empty(len(log_N_m), int)
-    size_m[order] = np.cumsum(np.diff(log_N_m[order], prepend=log_N_m[order[0]]) > SAME_SIZE)
-    return np.bincount(size_m, log_N_m) / np.bincount(size_m), size_m
-
-
-def _design(log_N_m: Array) -> tuple[float, float, Array]:
-    """Middle and half-width of the sizes, and the powers 0 to 2 of u, [m, 3]."""
-    middle, half = (log_N_m.max() + log_N_m.min()) / 2, np.ptp(log_N_m) / 2
-    return float(middle), float(half), ((log_N_m - middle) / half)[:, None] ** np.arange(3)
-
-
-def parabola(params: Any, loss: Any) -> Curve | None:
-    """The least-squares parabola of log loss in log N; None with too few sizes.
-
-    In log loss, whose minimum is the loss's own and whose fourth derivative, which off-centre grids feel, is smaller.
-    """
-    log_N_m, log_loss_m = (np.log(np.asarray(values, np.float64)) for values in (params, loss))
-    if len(_sizes(log_N_m)[0]) < FEWEST_SIZES:
-        return None
-    middle, half, powers_m3 = _design(log_N_m)
-    c0, c1, c2 = (float(c) for c in np.linalg.lstsq(powers_m3, log_loss_m)[0])
-    return Curve(middle, half, (c0, c1, c2))
-
-
-def _resampled(curve: Curve, params: Any, loss: Any, cluster_m: np.ndarray, counts_rm: Array) -> Array:
-    """log N of least loss in every resample, NaN where the parabola has no minimum.
-
-    A row drawn k times moves the parabola as k - 1 times its residual would, which is taken as it would show outside
-    the fit. Weighting the few rows of a budget by k instead loses sizes: at 5 to 9 sizes those intervals came out 1.8
-    to 3 times as wide as the spread over planted worlds, these as wide as it.
-    """
-    log_N_m, log_loss_m = (np.log(np.asarray(values, np.float64)) for values in (params, loss))
-    _, _, powers_m3 = _design(log_N_m)
-    residual_m = log_loss_m - powers_m3 @ np.array(curve.coefficients)
-    outside_m = new_trunk_residuals(powers_m3, residual_m, np.unique(cluster_m, return_inverse=True)[1])
-    moved_r3 = np.array(curve.coefficients) + ((counts_rm - 1) * outside_m) @ np.linalg.pinv(powers_m3).T
-    _, c1_r, c2_r = moved_r3.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(c2_r > 0, curve.middle - curve.half * c1_r / (2 * c2_r), np.nan)
-
-
-def audit(params: Any, curve: Curve | None) -> Refused | None:
-    """The first rule that the parabola through these sizes breaks; None where it may take part."""
-    sizes, _ = _sizes(np.log(np.asarray(params, np.float64)))
-    if curve is None or len(sizes) < FEWEST_SIZES:
-        words = f"{len(sizes)} sizes, and a parabola needs {FEWEST_SIZES}: train more sizes at this budget"
-        return Refused("few", len(sizes), FEWEST_SIZES, words)
-    centre = curve.centre
-    if math.isnan(centre):
-        words = "the parabola does not open upwards, so it has no minimum: add sizes further out, or more seeds"
-        return Refused("concave", curve.coefficients[2], 0.0, words)
-    beside = {"smaller": int((sizes < curve.vertex).sum()), "larger": int((sizes > curve.vertex).sum())}
-    side = min(beside, key=lambda name: beside[name])
-    if beside[side] < FEWEST_BESIDE:
-        fewest = beside[side]
-        words = (
-            f"{fewest or 'no'} {side} size{'' if fewest == 1 else 's'} than its minimum, and {FEWEST_BESIDE} are needed"
-        )
-        return Refused("edge", fewest, FEWEST_BESIDE, f"{words}: train {side} ones at this budget")
-    span = math.exp(2 * curve.half)
-    if span > WIDEST_SPAN:
-        words = f"the sizes span a factor {span:.3g}, and beyond {WIDEST_SPAN:g} a parabola's minimum is biased"
-        cure = f"keep those within a factor {WIDEST_SPAN**0.5:.2g} of the minimum"
-        return Refused("wide", span, WIDEST_SPAN, f"{words}: {cure}")
-    if abs(centre) > OFF_CENTRE:
-        side = "larger" if centre > 0 else "smaller"
-        words = (
-            f"the minimum lies {abs(centre):.2f} of the half-width from the sizes' middle, and {OFF_CENTRE} is the most"
-        )
-        return Refused("off_centre", abs(centre), OFF_CENTRE, f"{words}: train {side} sizes or leave out the furthest")
-    return None
 
 
 @dataclass(frozen=True)
@@ -498,7 +378,7 @@ class _Study:
         except Refusal as refusal:
             return str(refusal), (), len(self.rows)
         log_N_n = self.logs("N")
-        drawn = [self.budget(members, known) for members in classes if len(_sizes(log_N_n[members])[0]) > 1]
+        drawn = [self.budget(members, known) for members in classes if len(sizes_of(log_N_n[members])[0]) > 1]
         budgets = tuple(budget for budget, _ in drawn)
         loose = len(self.rows) - sum(len(budget.rows) for budget in budgets)
         taken = [b for b, budget in enumerate(budgets) if budget.refused is None]
@@ -521,10 +401,10 @@ class _Study:
         vertex_r = np.full(len(self.counts_rg), np.nan)
         if curve is not None:
             clusters_m, counts_rm = self.cluster_n[members], self.counts(members)
-            vertex_r = _resampled(curve, rows["N"], rows["loss"], clusters_m, counts_rm)
+            vertex_r = resampled_vertices(curve, rows["N"], rows["loss"], clusters_m, counts_rm)
         draws = vertex_r[1:][np.isfinite(vertex_r[1:])]
         ends = interval(draws, np.asarray(vertex_r[0]), LEVEL, self.clusters)
-        best, low, high = (_exp(float(log)) for log in (vertex_r[0], *ends))
+        best, low, high = (finite_exp(float(log)) for log in (vertex_r[0], *ends))
         budget_C = float(np.exp(self.logs("C")[members].mean()))
         found = Budget(
             C=budget_C,
@@ -603,7 +483,7 @@ def _against_law(budget: Budget, known: Fit) -> Budget:
     Rows whose compute drifts with their size tilt a parabola as well, which no rule about sizes sees.
     """
     found, true = _noiseless(budget, known)
-    bias = _exp(found - true) - 1
+    bias = finite_exp(found - true) - 1
     refused = budget.refused
     if refused is None and not abs(bias) <= MOST_BIAS:
         missed = f"misses its best size by {percent(bias)}" if math.isfinite(bias) else "has no minimum"
@@ -626,7 +506,7 @@ def _bias(budgets: tuple[Budget, ...], known: Fit | None) -> Bias | str:
     furthest = float(np.log(FURTHER) + np.log([budget.C for budget in budgets]).max())
     log_N_2b = np.array([_noiseless(budget, known) for budget in taken]).T
     (a, true_a), (log_N, true_log_N) = _lines(log_C_b, log_N_2b, furthest)
-    return Bias(float(a - true_a), math.exp(furthest), _exp(float(log_N - true_log_N)) - 1)
+    return Bias(float(a - true_a), math.exp(furthest), finite_exp(float(log_N - true_log_N)) - 1)
 
 
 def _noiseless(budget: Budget, known: Fit) -> tuple[float, float]:
@@ -637,11 +517,6 @@ def _noiseless(budget: Budget, known: Fit) -> tuple[float, float]:
     product = float(np.exp(np.log(budget.rows["N"] * budget.rows["D"]).mean()))
     true = math.log(float(cheapest(known.theta[None], np.array([product]))[0, 0]))
     return curve.vertex if curve else math.nan, true
-
-
-def _exp(log: float) -> float:
-    """NaN where the number is beyond what a float holds: the minimum of a parabola that is all but flat."""
-    return math.exp(log) if abs(log) < 700 else math.nan
 
 
 def _bins(log_C_n: Array) -> list[np.ndarray]:

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.style import INK, LOSS, MIDDLE, MOST_DOTS, PAPER, colour_scale, drawn, legend, log_x
-from analysis.isoflop import FEWEST_SIZES, Budget, IsoFlop
+from analysis.isoflop import Budget, IsoFlop
+from analysis.parabola import FEWEST_SIZES
 from analysis.study import Study
 from harness.refusal import Refusal
 

@@ -14,21 +14,9 @@ import pytest
 from analysis.figures import isoflop as figure
 from analysis.figures.style import RC, lay_out, new_canvas, to_png
 from analysis.fit import fit
-from analysis.isoflop import (
-    OFF_CENTRE,
-    RULES,
-    WIDEST_SPAN,
-    Agreement,
-    Allocation,
-    Bias,
-    Curve,
-    IsoFlop,
-    audit,
-    groups,
-    isoflop,
-    parabola,
-)
+from analysis.isoflop import Agreement, Allocation, Bias, IsoFlop, groups, isoflop
 from analysis.optimum import Shapes, best
+from analysis.parabola import OFF_CENTRE, RULES, WIDEST_SPAN, Curve, audit, parabola
 from analysis.study import Study
 from harness.refusal import Refusal
 from tests.analysis.worlds import branched_world
