@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.files import NAMELESS, as_number, clean, kind_of, one_line, read_file
 from analysis.table import PART_COLUMNS, SCHEMA, SHAPE_COLUMNS
+from harness.anatomy import shape_of
 from harness.counts import counts
 from harness.refusal import Refusal, nearest
 
@@ -84,8 +85,7 @@ def _with_parts(table: pd.DataFrame) -> pd.DataFrame:
     if shapes.isna().any(axis=None):
         return table
     whole = shapes.astype({name: "int64" for name in SHAPE_COLUMNS if name != "variant"})
-    rows: Iterable[Any] = whole.itertuples(index=False)
-    parts = [counts(row) for row in rows]
+    parts = [counts(shape_of(row)) for row in whole.to_dict("records")]
     return table.assign(**{name: [float(getattr(part, name)) for part in parts] for name in PART_COLUMNS})
 
 

@@ -25,6 +25,16 @@ SCHEMA: dict[str, str] = {
     "heads": "int64",
     "context": "int64",
     "vocab_size": "int64",
+    "kv_heads": "int64",
+    "head_width": "int64",
+    "mlp_width": "int64",
+    "activation": "str",
+    "norm": "str",
+    "qk_norm": "str",
+    "window": "int64",
+    "parametrisation": "str",
+    "base_width": "int64",
+    "base_depth": "int64",
     "corpus": "str",
     "tokenizer": "str",
     "unique_tokens": "int64",
@@ -56,6 +66,8 @@ SCHEMA: dict[str, str] = {
 
 SPEC_COLUMNS = ["seed", "parent", "variant", "depth", "width", "heads", "context", "vocab_size", "corpus", "tokenizer"]
 SPEC_COLUMNS += ["unique_tokens", "batch_tokens", "schedule", "learning_rate"]
+SPEC_COLUMNS += ["kv_heads", "head_width", "mlp_width", "activation", "norm", "qk_norm", "window"]
+SPEC_COLUMNS += ["parametrisation", "base_width", "base_depth"]
 SHAPE_COLUMNS = ("variant", "depth", "width", "heads", "context", "vocab_size")  # what parts are counted from
 PART_COLUMNS = [name for name in SCHEMA if name.startswith(("params_", "flops_"))]
 

@@ -1,27 +1,8 @@
 """What a shape costs: parameters and training FLOPs in parts, in closed form and without torch."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from harness.refusal import Refusal, pick
-
-
-class Shape(Protocol):
-    """Whatever says how a model is cut: a Spec, or a row of a table."""
-
-    @property
-    def variant(self) -> str: ...
-    @property
-    def depth(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def heads(self) -> int: ...
-    @property
-    def context(self) -> int: ...
-    @property
-    def vocab_size(self) -> int: ...
+from harness.anatomy import ANATOMIES, GATED, Shape, check_shape
 
 
 @dataclass(frozen=True)
@@ -42,69 +23,46 @@ class Parts:
         return self.params_embedding + self.params_position + self.params_block + self.params_norm + self.params_head
 
     @property
+    def params_non_embedding(self) -> int:
+        """N of arXiv 2001.08361: blocks and norms."""
+        return self.params_block + self.params_norm
+
+    @property
     def flops(self) -> int:
         return self.flops_block + self.flops_attention + self.flops_head
 
 
 BACKWARD_AND_FORWARD = 3  # each product is followed by two of its size: gradients of its input and of its weight
-
-
-def _gpt2(shape: Shape) -> Parts:
-    """N = L (12 d^2 + 13 d) + 2 d + V d + T d, the head tied to the embedding."""
-    depth, width = shape.depth, shape.width
-    return Parts(
-        params_embedding=shape.vocab_size * width,
-        params_position=shape.context * width,
-        params_block=depth * (12 * width**2 + 9 * width),
-        params_norm=depth * 4 * width + 2 * width,
-        params_head=0,
-        flops_block=BACKWARD_AND_FORWARD * 2 * depth * 12 * width**2,
-        flops_attention=BACKWARD_AND_FORWARD * 4 * depth * shape.context * width,
-        flops_head=BACKWARD_AND_FORWARD * 2 * shape.vocab_size * width,
-    )
-
-
-def _modern(shape: Shape) -> Parts:
-    """N = 12 L d^2 + 2 V d: no biases, norms without weights, positions by rotation, a head of its own."""
-    depth, width = shape.depth, shape.width
-    return Parts(
-        params_embedding=shape.vocab_size * width,
-        params_position=0,
-        params_block=depth * 12 * width**2,
-        params_norm=0,
-        params_head=shape.vocab_size * width,
-        flops_block=BACKWARD_AND_FORWARD * 2 * depth * 12 * width**2,
-        flops_attention=BACKWARD_AND_FORWARD * 4 * depth * shape.context * width,
-        flops_head=BACKWARD_AND_FORWARD * 2 * shape.vocab_size * width,
-    )
-
-
-COUNTS: dict[str, Callable[[Shape], Parts]] = {
-    "gpt2": _gpt2,
-    "modern": _modern,
-}
-
-ROTARY = ("modern",)  # variants that rotate pairs of a head's features
-
-
-def check_shape(shape: Shape) -> None:
-    """Refuses a shape that its variant cannot be cut to."""
-    pick(COUNTS, shape.variant, "variant")
-    if shape.width % shape.heads:
-        fitting = [heads for heads in range(1, shape.width + 1) if shape.width % heads == 0]
-        raise Refusal(
-            f"width={shape.width} is not divisible by heads={shape.heads}: each head needs an equal share; "
-            f"use heads={min(fitting, key=lambda heads: abs(heads - shape.heads))}"
-        )
-    head_width = shape.width // shape.heads
-    if shape.variant in ROTARY and head_width % 2:
-        raise Refusal(
-            f"width={shape.width} with heads={shape.heads} gives heads of {head_width}: {shape.variant} rotates "
-            f"features in pairs, so the share must be even; use width={shape.heads * (head_width + 1)}"
-        )
+NORM_VECTORS = {"layer": 2, "rms": 1, "plain_rms": 0}  # of the norm's width
+BLOCK_NORMS = 2
 
 
 def counts(shape: Shape) -> Parts:
-    """The parts of a shape; a variant that is not in COUNTS, or a shape it cannot have, is refused."""
+    """The parts of a shape; one that its variant cannot have is refused.
+
+    Relative positions are projected once a step for all its windows: those 4 L T d h c FLOPs a step are no token's,
+    and are left out.
+    """
     check_shape(shape)
-    return COUNTS[shape.variant](shape)
+    anatomy = ANATOMIES[shape.variant]
+    depth, width = shape.depth, shape.width
+    queries, keys = shape.heads * shape.head_width, shape.kv_heads * shape.head_width
+    relative = anatomy.positions == "relative"
+    products_attention = 2 * width * queries + 2 * width * keys
+    mlp_inputs = shape.mlp_width * (2 if shape.activation in GATED else 1)
+    products_mlp = width * mlp_inputs + shape.mlp_width * width
+    vectors = queries + 2 * keys + width + mlp_inputs + width if anatomy.biases else 0
+    positions = width * queries + 2 * queries if relative else 0
+    norm = NORM_VECTORS[shape.norm]
+    qk_norms = 2 * shape.head_width * norm if shape.qk_norm != "none" else 0
+    return Parts(
+        params_embedding=shape.vocab_size * width,
+        params_position=shape.context * width if anatomy.positions == "learned" else 0,
+        params_block=depth * (products_attention + products_mlp + vectors + positions),
+        params_norm=depth * (BLOCK_NORMS * norm * width + qk_norms) + norm * width * anatomy.final_norm,
+        params_head=0 if anatomy.tied else shape.vocab_size * width,
+        flops_block=BACKWARD_AND_FORWARD * 2 * depth * (products_attention + products_mlp),
+        # queries with keys, shares with values; relative ones meet the positions too
+        flops_attention=BACKWARD_AND_FORWARD * 2 * depth * shape.context * queries * (3 if relative else 2),
+        flops_head=BACKWARD_AND_FORWARD * 2 * shape.vocab_size * width,
+    )

@@ -22,13 +22,19 @@ class GPTModule(L.LightningModule):
         self.model = build(spec)
         self.model.initialise(torch.Generator().manual_seed(spec.seed))
         self.loss_ema = torch.zeros((), device=spec.device)
-        decayed, undecayed = self.model.parameter_groups()
+        self.groups = self.model.parameter_groups()
         self.model.to(spec.device)
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": undecayed, "weight_decay": 0.0}],
+            [
+                {
+                    "params": group.parameters,
+                    "weight_decay": spec.weight_decay * group.factors.decay if group.decays else 0.0,
+                    "eps": spec.epsilon * group.factors.epsilon,
+                }
+                for group in self.groups
+            ],
             lr=spec.learning_rate,
             betas=(spec.beta1, spec.beta2),
-            eps=spec.epsilon,
             fused=True,
         )
 
@@ -37,8 +43,8 @@ class GPTModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: torch.Tensor, batch_idx: int) -> None:
         rate = learning_rate(self.spec, self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for group, known in zip(self.optimizer.param_groups, self.groups, strict=True):
+            group["lr"] = rate * known.factors.rate
 
     def training_step(self, tokens_bt: torch.Tensor, batch_idx: int) -> torch.Tensor:
         loss = self.model.loss(tokens_bt[:, :-1], tokens_bt[:, 1:])

@@ -7,10 +7,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.counts import check_shape
+from harness.anatomy import CHOICES, check_shape, completed
 from harness.refusal import Refusal, nearest
 
 FIRST_EVAL_STEP = 64
+
+# Fields that came after the first studies: left at what they are unasked, they change no run's name.
+LATER_FIELDS = (*CHOICES, "parametrisation", "base_width", "base_depth")
 
 TOKENIZER_VOCABULARY = {"bytes": 256, "gpt2": 50_257}  # "bpe" is trained to whatever size the spec says
 
@@ -33,6 +36,21 @@ class Spec(BaseModel):
     heads: int = Field(ge=1)
     context: int = Field(64, ge=2, le=10_000_000)
     vocab_size: int = Field(256, ge=2, le=10_000_000)
+    # What is left out of these is the variant's own choice (harness/anatomy.py).
+    kv_heads: int = Field(ge=1)  # heads of keys and values
+    head_width: int = Field(ge=1)
+    mlp_width: int = Field(ge=1)
+    activation: str
+    norm: str
+    norm_epsilon: float = Field(gt=0, lt=1)
+    qk_norm: str
+    rotary_base: float = Field(ge=0)  # 0: no rotary positions
+    window: int = Field(ge=1)  # how far every other layer of a banded variant sees
+
+    # How initialisation, rates and multipliers follow size (harness/models/parametrisation.py): as they are at the base.
+    parametrisation: Literal["standard", "mup", "completep"] = "standard"
+    base_width: int = Field(ge=1)
+    base_depth: int = Field(ge=1)
 
     corpus: str = "sotu"
     tokenizer: Literal["bytes", "bpe", "gpt2"] = "bytes"
@@ -58,11 +76,29 @@ class Spec(BaseModel):
     eval_tokens: int = Field(65_536, ge=1)  # at most so many of the validation text are scored
     evals_per_doubling: int = Field(1, ge=1, le=16)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        """Stores every choice that was left open; what cannot be read is left for the fields to refuse."""
+        defaults = {name: field.default for name, field in cls.model_fields.items() if not field.is_required()}
+        fields = {**defaults, **given}
+        sizes = [fields.get(name) for name in ("depth", "width", "heads", "context")]
+        if not all(isinstance(size, int) and size > 0 for size in sizes) or not isinstance(fields["variant"], str):
+            return given
+        fields = completed(fields)
+        return {"base_width": fields["width"], "base_depth": fields["depth"], **fields}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.parent is not None:
             raise ValueError(f"parent={self.parent!r}: a run cannot start from another's weights yet; leave it out")
         check_shape(self)
+        for size, moves in (("width", self.parametrisation != "standard"), ("depth", self.parametrisation == "completep")):
+            if not moves and getattr(self, f"base_{size}") != getattr(self, size):
+                raise ValueError(
+                    f"base_{size}={getattr(self, f'base_{size}')}: parametrisation={self.parametrisation} has rules that "
+                    f"know no base {size}; use parametrisation=completep, or leave it out"
+                )
         if self.batch_tokens % self.context:
             raise ValueError(
                 f"batch_tokens={self.batch_tokens} is not a multiple of context={self.context}: a step reads whole "
@@ -125,16 +161,24 @@ class Spec(BaseModel):
 
     @cached_property
     def run_id(self) -> str:
-        return _digest(self.model_dump(mode="json"))
+        return _digest(self._named())
 
     @cached_property
     def trunk_id(self) -> str:
         """Rungs with the same trunk share all of training up to their cool-down (with cosine: nothing)."""
-        shared = self.model_dump(mode="json")
+        shared = self._named()
         if self.schedule == "wsd":
             for field in ("tokens", "epochs"):
                 del shared[field]
         return _digest({"trunk": shared})
+
+    def _named(self) -> dict[str, Any]:
+        """The fields that make the name: later ones only where they say something that was not so before they came."""
+        fields = self.model_dump(mode="json")
+        early = {name: value for name, value in fields.items() if name not in LATER_FIELDS}
+        unasked = completed({**early, "head_width": self.width // self.heads})
+        unasked |= {"parametrisation": "standard", "base_width": self.width, "base_depth": self.depth}
+        return early | {name: fields[name] for name in LATER_FIELDS if fields[name] != unasked[name]}
 
 
 def _digest(value: dict[str, Any]) -> str:

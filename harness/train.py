@@ -12,17 +12,16 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import safetensors.torch
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
-from harness import checkpoint, machine, record
+from harness import checkpoint, machine, record, weights
 from harness.counts import counts
 from harness.dataset import EvalWindows, WindowOrder, batch
 from harness.layout import refuse_other_text
 from harness.module import GPTModule
 from harness.record import Json, Point
-from harness.schedule import phase
+from harness.schedule import learning_rate, phase
 from harness.spec import Spec
 from harness.tasks import LanguageModelling, Task, find_task
 
@@ -237,7 +236,7 @@ class Trunk:
             step=step,
             tokens=step * spec.batch_tokens,
             phase=phase(spec, step),
-            learning_rate=self.module.optimizer.param_groups[0]["lr"],
+            learning_rate=learning_rate(spec, max(0, step - 1)),
             train_loss=train_loss,
             seconds=self.seconds,
             scores={name: value for name, value in scores.items() if math.isfinite(value)},
@@ -257,8 +256,7 @@ class Trunk:
         points = [point for point in record.read_points(self.folder) if point.step in spec.eval_steps[:-1]]
         rate = spec.tokens / self.seconds
         record.forgive(folder)
-        weights = {name: tensor.cpu().contiguous() for name, tensor in self.module.model.state_dict().items()}
-        record.replace_bytes(self.folder / f"{spec.run_id}.safetensors", safetensors.torch.save(weights))
+        weights.save(weights.weights_file(folder, spec), self.module.model)
         record.finish(
             folder,
             [*points, last],

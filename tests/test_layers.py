@@ -19,7 +19,7 @@ HOMES = {
     "matplotlib": ("analysis/figures/",),
     "pandas": ("analysis/",),
 }
-GROUND_FLOOR = {"refusal", "spec", "sweep", "record", "counts"}
+GROUND_FLOOR = {"refusal", "spec", "sweep", "record", "anatomy", "counts"}
 
 
 def name(path: Path) -> str:

@@ -1,23 +1,30 @@
-"""What every variant shares: products in a chosen precision, losses, initialisation, decay groups, compiled steps.
+"""What every variant shares: losses, initialisation, the optimiser's groups, compiled steps, kept keys and values.
 
-b batch, t position, d width, h head, c a head's features, v vocabulary.
+b batch, t position, d width, v vocabulary.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.counts import Shape, check_shape
+from harness.anatomy import CHOICES, Shape, check_shape
+from harness.models.attention import Past
 from harness.models.kernels import KERNELS, start_group
+from harness.models.parametrisation import Factors, Sized, parametrise
 from harness.refusal import pick
+
+# What compiled code depends on; a block serves any depth.
+COMPILED_FOR = ("variant", "width", "heads", "context", "vocab_size", "precision", *CHOICES)
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-class Build(Shape, Protocol):
-    """A shape, and how its training step is computed."""
+class Build(Shape, Sized, Protocol):
+    """A shape, how its scales follow size, and how its training step is computed."""
 
     @property
     def precision(self) -> str: ...
@@ -25,45 +32,13 @@ class Build(Shape, Protocol):
     def kernel(self) -> str: ...
 
 
-class Product(nn.Module):
-    """y = x W^T + bias; W and bias are float32, the product is made and returned in the precision asked for."""
+@dataclass(frozen=True)
+class Group:
+    """Parameters that the optimiser treats alike; weights decay on matrices, not on vectors."""
 
-    def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs))
-        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
-
-    def forward(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        return product(x, self.weight, self.bias, dtype)
-
-
-def product(x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """x W^T + bias in `dtype`, whatever the operands are kept in."""
-    return F.linear(x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype))
-
-
-def causal_attention(q_bhtc: Tensor, k_bhtc: Tensor, v_bhtc: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(c)) v, each position attending to itself and the past."""
-    if q_bhtc.dtype == torch.bfloat16 and q_bhtc.device.type == "cpu":
-        return _block_causal_attention(q_bhtc, k_bhtc, v_bhtc)
-    return F.scaled_dot_product_attention(q_bhtc, k_bhtc, v_bhtc, is_causal=True)
-
-
-def _block_causal_attention(q_bhtc: Tensor, k_bhtc: Tensor, v_bhtc: Tensor) -> Tensor:
-    """The same by explicit products, a quarter of the queries at a time, each against no more keys than it sees.
-
-    torch's fused attention is slower in bfloat16 than in float32 on CPU; softmax stays float32.
-    """
-    context, features = q_bhtc.shape[-2:]
-    step = -(-context // 4)
-    answers = []
-    for start in range(0, context, step):
-        stop = min(start + step, context)
-        scores_bhqk = (q_bhtc[:, :, start:stop] @ k_bhtc[:, :, :stop].transpose(-1, -2)).float() * features**-0.5
-        future_qk = torch.ones(stop - start, stop, dtype=torch.bool, device=q_bhtc.device).triu(start + 1)
-        shares_bhqk = scores_bhqk.masked_fill(future_qk, float("-inf")).softmax(-1)
-        answers.append(shares_bhqk.to(v_bhtc.dtype) @ v_bhtc[:, :, :stop])
-    return torch.cat(answers, dim=2)
+    parameters: list[nn.Parameter]
+    decays: bool
+    factors: Factors
 
 
 class LanguageModel(nn.Module):
@@ -78,34 +53,41 @@ class LanguageModel(nn.Module):
     def __init__(self, spec: Build) -> None:
         super().__init__()
         check_shape(spec)
-        self.width = spec.width
+        self.context = spec.context
+        self.scales = parametrise(spec)
         self.training_dtype = pick(PRECISIONS, spec.precision, "precision")
         kernel = pick(KERNELS, spec.kernel, "kernel")
         if spec.kernel == "compiled":
-            start_group((spec.variant, spec.width, spec.heads, spec.context, spec.vocab_size, spec.precision))
+            start_group((self.scales, *(getattr(spec, name) for name in COMPILED_FOR)))
         self._train_block = kernel(_run_block)
         self._train_head = kernel(_mean_loss)
 
-    def embed(self, tokens_bt: Tensor) -> Tensor:
+    def embed(self, tokens_bt: Tensor, start: int = 0) -> Tensor:
+        """The stream as it enters the first block; the first token stands at position `start`."""
         raise NotImplementedError
 
-    def tables(self, context: int) -> tuple[Tensor, ...]:
-        """What every block reads beside the residual stream."""
+    def tables(self, stop: int, start: int = 0) -> tuple[Tensor, ...]:
+        """What every block reads beside the stream, for positions [start, stop)."""
         return ()
 
     def logits(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
         raise NotImplementedError
 
     def start(self, name: str) -> tuple[float, float]:
-        """Mean and standard deviation from which the parameter of that name is drawn."""
+        """Mean and standard deviation from which the parameter of that name is drawn at the base size."""
         raise NotImplementedError
 
-    def forward(self, tokens_bt: Tensor) -> Tensor:
-        """logits_btv, float32."""
-        x_btd, tables = self.embed(tokens_bt), self.tables(tokens_bt.shape[1])
-        for block in self.blocks:
-            x_btd = block(x_btd, torch.float32, *tables)
+    def forward(self, tokens_bt: Tensor, pasts: Sequence[Past] | None = None) -> Tensor:
+        """logits_btv, float32; with `pasts`, the tokens follow those that these have kept, and are kept too."""
+        start = pasts[0].length if pasts else 0
+        x_btd, tables = self.embed(tokens_bt, start), self.tables(start + tokens_bt.shape[1], start)
+        for block, past in zip(self.blocks, pasts or [None] * len(self.blocks), strict=True):
+            x_btd = block(x_btd, torch.float32, *tables, past=past)
         return self.logits(x_btd, torch.float32)
+
+    def pasts(self) -> list[Past]:
+        """Empty room for the keys and values of one window."""
+        return [Past(self.context) for _ in self.blocks]
 
     def token_losses(self, tokens_bt: Tensor, targets_bt: Tensor) -> Tensor:
         """-log p(target), nats, float32."""
@@ -124,12 +106,16 @@ class LanguageModel(nn.Module):
         """Draws every parameter from the CPU generator, in the order of their names' declaration."""
         for name, parameter in self.named_parameters():
             mean, deviation = self.start(name)
+            deviation *= self.scales.factors(name, parameter.ndim).deviation
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation + mean)
 
-    def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """(matrices, on which weights decay; vectors, on which they do not)."""
-        parameters = list(self.parameters())
-        return [p for p in parameters if p.ndim >= 2], [p for p in parameters if p.ndim < 2]
+    def parameter_groups(self) -> list[Group]:
+        """Every parameter once, the first group that of the embedding."""
+        groups: dict[tuple[bool, Factors], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            factors = self.scales.factors(name, parameter.ndim)
+            groups.setdefault((parameter.ndim >= 2, factors), []).append(parameter)
+        return [Group(parameters, decays, factors) for (decays, factors), parameters in groups.items()]
 
 
 def _run_block(block: nn.Module, x_btd: Tensor, dtype: torch.dtype, *tables: Tensor) -> Tensor:

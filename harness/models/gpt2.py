@@ -4,32 +4,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.models.family import Build, LanguageModel, Product, causal_attention, product
+from harness.models.attention import Past, causal_attention
+from harness.models.family import Build, LanguageModel
+from harness.models.layers import Product, gelu, joined, product, scaled
+from harness.models.parametrisation import Parametrisation
 
 # Radford et al. 2019, section 2.3, and the released code
 DEVIATION = 0.02
-EPSILON = 1e-5
 
 
 class Block(nn.Module):
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm_attention = nn.LayerNorm(width, EPSILON)
-        self.query_key_value = Product(width, 3 * width, bias=True)
-        self.attention_output = Product(width, width, bias=True)
-        self.norm_hidden = nn.LayerNorm(width, EPSILON)
-        self.hidden = Product(width, 4 * width, bias=True)
-        self.hidden_output = Product(4 * width, width, bias=True)
+    """`window` is how far back its attention sees, None for all of it."""
 
-    def forward(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
+    def __init__(self, spec: Build, scales: Parametrisation, window: int | None = None) -> None:
+        super().__init__()
+        self.heads, self.scales, self.window = spec.heads, scales, window
+        features = spec.heads * spec.head_width
+        self.norm_attention = nn.LayerNorm(spec.width, spec.norm_epsilon)
+        self.query_key_value = Product(spec.width, 3 * features, bias=True)
+        self.attention_output = Product(features, spec.width, bias=True)
+        self.norm_hidden = nn.LayerNorm(spec.width, spec.norm_epsilon)
+        self.hidden = Product(spec.width, spec.mlp_width, bias=True)
+        self.hidden_output = Product(spec.mlp_width, spec.width, bias=True)
+
+    def forward(self, x_btd: Tensor, dtype: torch.dtype, past: Past | None = None) -> Tensor:
         qkv_btd = self.query_key_value(self.norm_attention(x_btd), dtype)
         q_bhtc, k_bhtc, v_bhtc = qkv_btd.unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)
-        answer_btd = causal_attention(q_bhtc, k_bhtc, v_bhtc).transpose(1, 2).flatten(2)
-        x_btd = x_btd + self.attention_output(answer_btd, dtype)
-        hidden_bte = F.gelu(self.hidden(self.norm_hidden(x_btd), dtype).float(), approximate="tanh")
-        y_btd: Tensor = x_btd + self.hidden_output(hidden_bte, dtype)
-        return y_btd
+        answer_bhtc = causal_attention(q_bhtc, k_bhtc, v_bhtc, self.scales.attention, self.window, past)
+        answer_btd = self.attention_output(answer_bhtc.transpose(1, 2).flatten(2), dtype)
+        x_btd = joined(x_btd, answer_btd, self.scales.branch)
+        hidden_bte = gelu(self.hidden(self.norm_hidden(x_btd), dtype))
+        return joined(x_btd, self.hidden_output(hidden_bte, dtype), self.scales.branch)
 
 
 class GPT2(LanguageModel):
@@ -37,22 +42,25 @@ class GPT2(LanguageModel):
 
     def __init__(self, spec: Build) -> None:
         super().__init__(spec)
+        self.residual_deviation = DEVIATION * (2 * spec.base_depth) ** -0.5
         self.embedding = nn.Parameter(torch.empty(spec.vocab_size, spec.width))
         self.position = nn.Parameter(torch.empty(spec.context, spec.width))
-        self.blocks = nn.ModuleList(Block(spec.width, spec.heads) for _ in range(spec.depth))
-        self.norm = nn.LayerNorm(spec.width, EPSILON)
+        self.blocks = nn.ModuleList(Block(spec, self.scales, self.window(spec, i)) for i in range(spec.depth))
+        self.norm = nn.LayerNorm(spec.width, spec.norm_epsilon)
 
-    def embed(self, tokens_bt: Tensor) -> Tensor:
-        return F.embedding(tokens_bt, self.embedding) + self.position[: tokens_bt.shape[1]]
+    def window(self, spec: Build, layer: int) -> int | None:
+        """How far back the layer sees, None for all of the context."""
+        return None
+
+    def embed(self, tokens_bt: Tensor, start: int = 0) -> Tensor:
+        return F.embedding(tokens_bt, self.embedding) + self.position[start : start + tokens_bt.shape[1]]
 
     def logits(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
-        return product(self.norm(x_btd), self.embedding, None, dtype)
+        return product(scaled(self.norm(x_btd), self.scales.logits), self.embedding, None, dtype)
 
     def start(self, name: str) -> tuple[float, float]:
         if name.endswith("bias"):
             return 0.0, 0.0
         if "norm" in name:
             return 1.0, 0.0
-        if name.endswith("_output.weight"):
-            return 0.0, DEVIATION * (2 * len(self.blocks)) ** -0.5
-        return 0.0, DEVIATION
+        return 0.0, self.residual_deviation if name.endswith("_output.weight") else DEVIATION

@@ -3,14 +3,15 @@
 import random
 import subprocess
 import sys
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.counts import COUNTS, check_shape, counts
+from harness.anatomy import ANATOMIES, Shape, check_shape, shape_of
+from harness.counts import counts
 from harness.models import VARIANTS, build
 from harness.refusal import Refusal
 
@@ -35,23 +36,37 @@ PUBLISHED = [
 ]
 
 
-def shape(variant: str, depth: int, width: int, heads: int, context: int = 8, vocab_size: int = 11) -> SimpleNamespace:
+def shape(variant: str, depth: int, width: int, heads: int, context: int = 8, vocab_size: int = 11, **more: Any) -> Shape:
     fields = {"depth": depth, "width": width, "heads": heads, "context": context, "vocab_size": vocab_size}
-    return SimpleNamespace(variant=variant, precision="fp32", kernel="eager", **fields)
+    build = {"precision": "fp32", "kernel": "eager", "parametrisation": "standard"}
+    return shape_of({"variant": variant, "base_width": width, "base_depth": depth, **build, **fields, **more})
 
 
-def random_shapes(variant: str) -> list[SimpleNamespace]:
-    draw = random.Random(variant)
-    shapes = []
+def random_shapes(variant: str) -> list[Shape]:
+    """Twenty-four cuts of the variant, with every choice that its anatomy leaves."""
+    draw, anatomy, shapes = random.Random(variant), ANATOMIES[variant], []
     for _ in range(24):
-        heads = draw.randint(1, 5)
-        width = heads * 2 * draw.randint(1, 9)
-        shapes.append(shape(variant, draw.randint(1, 4), width, heads, draw.randint(2, 40), draw.randint(2, 99)))
+        heads = draw.choice([1, 2, 3, 4, 6])
+        head_width = 8 * draw.randint(1, 5) if anatomy.rotary_fraction else draw.randint(1, 20)
+        context = draw.randint(2, 40)
+        more: dict[str, Any] = {
+            "activation": draw.choice(anatomy.activations),
+            "norm": draw.choice(anatomy.norms),
+            "qk_norm": draw.choice(anatomy.qk_norms),
+        }
+        if draw.random() < 0.5:
+            more |= {"head_width": head_width, "mlp_width": draw.randint(1, 90)}
+        if anatomy.grouped:
+            more["kv_heads"] = draw.choice([part for part in range(1, heads + 1) if heads % part == 0])
+        if anatomy.banded:
+            more["window"] = draw.randint(1, context)
+        width = draw.randint(2, 90) if "head_width" in more else heads * head_width
+        shapes.append(shape(variant, draw.randint(1, 4), width, heads, context, draw.randint(2, 99), **more))
     return shapes
 
 
-def test_every_variant_has_counts() -> None:
-    assert VARIANTS.keys() == COUNTS.keys()
+def test_every_variant_has_its_anatomy() -> None:
+    assert VARIANTS.keys() == ANATOMIES.keys()
 
 
 @pytest.mark.parametrize(("depth", "width", "heads", "vocab_size", "context", "parameters"), PUBLISHED)

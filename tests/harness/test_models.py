@@ -4,26 +4,41 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from harness.models import VARIANTS, build
-from harness.models.family import LanguageModel, causal_attention
+from harness.anatomy import shape_of
+from harness.models.attention import causal_attention
+from harness.models.family import LanguageModel
 from harness.models.kernels import KERNELS
-from harness.models.modern import normalise, rotary_tables, rotate, squared_relu
+from harness.models.layers import normalise, rotary_tables, rotate, squared_relu
 from harness.refusal import Refusal
 
 TINY = {"depth": 2, "width": 24, "heads": 3, "context": 16, "vocab_size": 29, "precision": "fp32", "kernel": "eager"}
+TINY |= {"parametrisation": "standard"}
 
-every_variant = pytest.mark.parametrize("variant", VARIANTS)
+# Every variant, and those that it becomes by its choices.
+FAMILY: dict[str, dict[str, Any]] = {variant: {"variant": variant} for variant in VARIANTS} | {
+    "neox": {"variant": "neox", "head_width": 8},
+    "no qk-norm": {"variant": "modern", "qk_norm": "none"},
+    "shared keys": {"variant": "modern", "kv_heads": 1},
+    "swiglu": {"variant": "modern", "activation": "swiglu", "qk_norm": "none"},
+    "llama": {"variant": "modern", "activation": "swiglu", "norm": "rms", "qk_norm": "none", "kv_heads": 1},
+    "qwen3": {"variant": "modern", "activation": "swiglu", "norm": "rms", "kv_heads": 1, "head_width": 10},
+    "wide heads": {"variant": "gpt2", "head_width": 10, "mlp_width": 40},
+}
+every_variant = pytest.mark.parametrize("variant", FAMILY)
 
 
-def spec(variant: str, **changes: object) -> SimpleNamespace:
-    return SimpleNamespace(**{"variant": variant, **TINY, **changes})
+def spec(variant: str, **changes: object) -> Any:
+    fields = {**TINY, **FAMILY.get(variant, {"variant": variant}), **changes}
+    return shape_of({"base_width": fields["width"], "base_depth": fields["depth"], **fields})
 
 
 def initialised(variant: str, seed: int = 0, **changes: object) -> LanguageModel:
@@ -150,13 +165,13 @@ def test_no_gradient_from_the_future(variant: str, precision: str) -> None:
 def test_attention_by_blocks_is_attention(context: int) -> None:
     q, k, v = torch.randn(3, 2, 3, context, 8, generator=torch.Generator().manual_seed(3)).bfloat16()
     whole = torch.nn.functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True)
-    torch.testing.assert_close(causal_attention(q, k, v).float(), whole, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(causal_attention(q, k, v, 8**-0.5).float(), whole, atol=0.02, rtol=0.02)
 
 
 def test_rotation_sees_only_distance() -> None:
     q_c, k_c = torch.randn(2, 8, generator=torch.Generator().manual_seed(3))
-    tables = rotary_tables(32, 8)
-    q_tc, k_tc = (rotate(x_c.expand(1, 32, 1, 1, 8), *tables)[0, :, 0, 0] for x_c in (q_c, k_c))
+    tables = rotary_tables(32, 8, 10_000.0)
+    q_tc, k_tc = (rotate(x_c.expand(1, 32, 1, 8), *tables)[0, :, 0] for x_c in (q_c, k_c))
     scores_ts = q_tc @ k_tc.T
     torch.testing.assert_close(scores_ts[1:, 1:], scores_ts[:-1, :-1])
     assert scores_ts[0].std() > 0.1
@@ -272,7 +287,7 @@ def test_scores_do_not_depend_on_precision(variant: str) -> None:
 @pytest.mark.parametrize(
     ("own", "plain"),
     [
-        (normalise, lambda x: x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()),
+        (partial(normalise, epsilon=1e-6), lambda x: x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()),
         (squared_relu, lambda x: x.clamp(min=0).square()),
     ],
 )

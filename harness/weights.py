@@ -1,0 +1,53 @@
+"""A finished run as a model again: its weights on disk, and the tokenizer that its tokens mean."""
+
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from harness import record
+from harness.models import build
+from harness.models.family import LanguageModel
+from harness.record import Run
+from harness.refusal import Refusal
+from harness.spec import Spec
+from harness.tasks import LanguageModelling
+from harness.tokenizers import Tokenizer
+
+
+def weights_file(run_folder: Path, spec: Spec) -> Path:
+    """Where the weights of results/<sweep>/runs/<run_id> lie: beside its trunk's checkpoints, which are not committed."""
+    return record.trunk_folder(run_folder.parent.parent, spec.trunk_id) / f"{spec.run_id}.safetensors"
+
+
+def save(path: Path, model: LanguageModel) -> None:
+    weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    record.replace_bytes(path, safetensors.torch.save(weights))
+
+
+def load_model(run: Run, device: str = "cpu") -> LanguageModel:
+    """The trained model; refused where the run is not finished, or its weights are not on this disk or not its own."""
+    if run.done is None:
+        raise Refusal(f"run {run.run_id} is not finished, so it has no weights: launch its sweep first")
+    path = weights_file(run.folder, run.spec)
+    try:
+        weights = safetensors.torch.load_file(path)
+    except FileNotFoundError:
+        raise Refusal(
+            f"{path} is not there: weights are not committed with a study; delete {run.folder / 'done.json'} "
+            "and launch the sweep again to train the run anew"
+        ) from None
+    except safetensors.SafetensorError as error:
+        raise Refusal(f"{path} does not read ({error}): train or import the run again") from None
+    model = build(run.spec.model_copy(update={"kernel": "eager"}))
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        cause = " ".join(str(error).split())[:200]
+        raise Refusal(f"{path} does not fit run {run.run_id} ({cause}): train or import it again") from None
+    return model.to(torch.device(device))
+
+
+def tokenizer_of(spec: Spec, cache: Path) -> Tokenizer:
+    """The tokenizer whose ids the run reads and writes."""
+    return LanguageModelling(spec.corpus).dataset(spec, cache).tokenizer
