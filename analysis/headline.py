@@ -1,5 +1,6 @@
 """What a sweep says, in a few sentences for someone who reads nothing else."""
 
+import contextlib
 from collections.abc import Callable
 
 from analysis.optimum import Shapes, best
@@ -11,6 +12,8 @@ from harness.refusal import Refusal
 
 def headline(study: Study) -> list[str]:
     """One sentence each for the law, the held-out rungs, transfer and failures; what is missing says why."""
+    if study.lawless:
+        return [*_without_law(study), *_failures(study)]
     asked = (_law, _held_out, _transfer) if not study.is_table else (_law, _best)
     return [_said(sentence, study) for sentence in asked] + _failures(study)
 
@@ -20,6 +23,16 @@ def _said(sentence: Callable[[Study], str], study: Study) -> str:
         return sentence(study)
     except Refusal as refusal:
         return f"{sentence.__doc__} Not answered yet: {refusal}."
+
+
+def _without_law(study: Study) -> list[str]:
+    """What a study says that was made for learning rates or activations: its own answers, and that no law is asked."""
+    found = []
+    with contextlib.suppress(Refusal):
+        found += study.rates.words() if study.varies_rate else []
+    with contextlib.suppress(Refusal):
+        found += study.coordinates.words() if study.checks_coordinates else []
+    return [*found, f"{study.lawless[0].upper()}{study.lawless[1:]}."]
 
 
 def _law(study: Study) -> str:

@@ -85,7 +85,8 @@ def _with_parts(table: pd.DataFrame) -> pd.DataFrame:
     if shapes.isna().any(axis=None):
         return table
     whole = shapes.astype({name: "int64" for name in SHAPE_COLUMNS if name != "variant"})
-    parts = [counts(shape_of(row)) for row in whole.to_dict("records")]
+    records: list[dict[str, Any]] = whole.to_dict("records")  # type: ignore[assignment]
+    parts = [counts(shape_of(row)) for row in records]
     return table.assign(**{name: [float(getattr(part, name)) for part in parts] for name in PART_COLUMNS})
 
 

@@ -17,7 +17,7 @@ from harness.record import replace_bytes
 from harness.refusal import Refusal, pick
 
 PAGE = "report.html"
-MAIN_FIGURES = ("curve", "compute")  # the first that suits the law stands on top
+MAIN_FIGURES = ("rates", "coordinates", "curve", "compute")  # the first that suits the study stands on top
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def write_report(study: Study, out: Path, without: Sequence[str] = ()) -> Path:
     """
     left_out = {pick({name: name for name in SECTIONS}, name, "section") for name in without}
     wanted = [name for name, section in SECTIONS.items() if section.suits(study) and name not in left_out]
+    main = next(name for name in MAIN_FIGURES if FIGURES[name].suits(study))
     tables = _tables(study)
     out.mkdir(parents=True, exist_ok=True)
     for file, table in tables.items():
@@ -60,8 +61,8 @@ def write_report(study: Study, out: Path, without: Sequence[str] = ()) -> Path:
         name=study.design["name"],
         question=study.design.get("question", ""),
         headline=[suited(sentence, study) for sentence in headline(study)],
-        main=_draw(next(name for name in MAIN_FIGURES if FIGURES[name].suits(study)), study, out),
-        sections=[_part(name, study, out) for name in wanted],
+        main=_draw(main, study, out),
+        sections=[_part(name, study, out, main) for name in wanted],
         tables=list(tables),
         source="table" if study.is_table else "run folders",
     )
@@ -80,6 +81,8 @@ def _tables(study: Study) -> dict[str, pd.DataFrame]:
         "law.csv": lambda: law_table(study),
         "held_out.csv": lambda: study.forecast.to_table(),
         "transfer.csv": lambda: transfer_table(study),
+        "rates.csv": lambda: study.rates.to_table(),
+        "coordinates.csv": lambda: study.coordinates.to_table(),
     }
     tables = {"runs.csv": study.table}
     for file, make in makers.items():
@@ -88,13 +91,13 @@ def _tables(study: Study) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _part(name: str, study: Study, out: Path) -> Part:
+def _part(name: str, study: Study, out: Path, main: str) -> Part:
     section = SECTIONS[name]
     try:
         body = section.body(study)
     except Refusal as refusal:
         return Part(name, section.title, missing=suited(f"Not here: {refusal}.", study))
-    drawn = [_draw(figure, study, out) for figure in section.figures if FIGURES[figure].suits(study)]
+    drawn = [_draw(name, study, out) for name in section.figures if name != main and FIGURES[name].suits(study)]
     lines, remarks = ([suited(line, study) for line in some] for some in (body.lines, body.remarks))
     grids = [
         replace(grid, caption=suited(grid.caption, study), header=[suited(head, study) for head in grid.header])

@@ -13,8 +13,10 @@ import pandas as pd
 
 from analysis.bakeoff import share
 from analysis.conventions import CONVENTIONS
+from analysis.coordinates import LEVEL_POWER
 from analysis.fit import Fit
 from analysis.optimum import RULE_TOKENS, Best, Quantity, Shapes, allocation, best
+from analysis.rates import Curve, nats
 from analysis.study import BESIDE, LEVEL, LEVEL_WORDS, Study, parameter_in_words
 from analysis.table import PART_COLUMNS
 from analysis.transfer import Transfer
@@ -25,6 +27,11 @@ LONG, NUMBER_STARTS = 20, set("0123456789-+")
 BUDGETS = (1, 10, 100)  # times the largest fitted compute
 MOST_LISTED = 200  # held-out rungs in a table of the page
 MOST_ROWS = 20_000  # that a page profiles, compares laws or fits parabolas on: more take minutes
+VARIED = {
+    "parametrisation": "parametrisation",
+    "learning_rate": "rate",
+    "seed": "seed",
+}  # told of rungs that differ in it
 OPTIONS = ("objective", "delta", "weights", "noise", "drop_highest_loss", "seed")  # of a fit, as `scalelaw` takes them
 
 
@@ -65,10 +72,11 @@ class Section:
     figures: tuple[str, ...] = ()
     of: Literal["both", "sweep", "table"] = "both"  # what has such a section
     needs: tuple[str, ...] = ()  # columns without which the question has no meaning
+    asks: Callable[[Study], bool] = lambda study: True
 
     def suits(self, study: Study) -> bool:
         suited = self.of in ("both", "table" if study.is_table else "sweep")
-        return suited and all(name in study.table for name in self.needs)
+        return suited and all(name in study.table for name in self.needs) and self.asks(study)
 
 
 def shape_name(row: pd.Series) -> str:
@@ -360,13 +368,77 @@ def transfer_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+# --- learning rates
+
+
+def rates(study: Study) -> Body:
+    """The best learning rate of each size, its drift, and what the smallest size's best rate costs elsewhere."""
+    found = study.rates
+    ends = f"{LEVEL_WORDS} interval"
+    header = [found.axis, "best rate", ends, "lowest tried", "loss there", "at the base rate", "excess", ends, "share"]
+    header += ["seeds", "rates", "failed"]
+    grids = [
+        Grid(f"Best learning rates, {name}", header, [_curve(curve) for curve in found.of(name)])
+        for name in found.parametrisations
+    ]
+    base = found.curves[0].size
+    notes = [
+        *found.words(),
+        f"The base rate is the best rate of {found.axis} {base} under the same parametrisation. An excess whose "
+        "interval begins at 0 cannot be told from none.",
+    ]
+    return Body(notes, grids, [*found.doubts(), *found.notes])
+
+
+def _curve(curve: Curve) -> Line:
+    unknown = ["not known", ""]
+    best, ends = estimate(curve.vertex.value, curve.vertex.low, curve.vertex.high)
+    loss = f"{curve.loss.value:.4f}"
+    known = [*unknown] if curve.vertex.doubt else [best, ends]
+    cells = [str(curve.size), *known, three_digits(curve.lowest_tried), "" if curve.vertex.doubt else loss]
+    if curve.excess.doubt:
+        cells += ["not known", "", "", ""]
+    else:
+        cells += [f"{curve.at_base:.4f}", *nats(curve.excess), percent(curve.share)]
+    return Line([*cells, str(curve.seeds), str(len(curve.losses.x_k)), str(len(curve.failed))])
+
+
+def coordinates(study: Study) -> Body:
+    """How far activations move in a few steps, against size."""
+    found = study.coordinates
+    sizes = list(dict.fromkeys(size for part in found.last for size in part.sizes))
+    lines = []
+    for part in found.last:
+        changes = dict(zip(part.sizes, part.change, strict=True))
+        power, ends = estimate(part.power.value, part.power.low, part.power.high)
+        cells = [part.parametrisation, part.name, *(f"{changes[s]:.3g}" if s in changes else "" for s in sizes)]
+        lines.append(Line([*cells, power, ends, part.verdict]))
+    header = [
+        "parametrisation",
+        "activation",
+        *(f"{found.axis} {size}" for size in sizes),
+        "x",
+        f"{LEVEL_WORDS} interval",
+    ]
+    notes = [
+        *found.words(),
+        f"Root mean square change since initialisation, fitted by change ~ {found.axis}^x through the sizes; the "
+        f"interval is from how far they lie off that line. Level: x within {LEVEL_POWER:.2f} of nought, a factor √2 "
+        "over eight times the size.",
+    ]
+    return Body(notes, [Grid(f"After {found.last[0].steps} steps", [*header, "verdict"], lines)])
+
+
 # --- rungs
 
 
 def rungs(study: Study) -> Body:
     """Every finished rung, held-out ones marked."""
+    rows = study.decayed.sort_values(["N", "D"])
+    varied = {name: words for name, words in VARIED.items() if name in rows and rows[name].nunique() > 1}
     header = [
         "shape",
+        *varied.values(),
         "N",
         "tokens",
         "C",
@@ -375,12 +447,12 @@ def rungs(study: Study) -> Body:
         "training loss",
         "seconds",
         "tokens/s",
-        "held out",
-        "run",
     ]
+    header += ["held out", "run"]
     lines = []
-    for _, row in study.decayed.sort_values(["N", "D"]).iterrows():
-        cells = [shape_name(row), short_number(row["N"]), short_number(row["D"]), power_of_ten(row["C"])]
+    for _, row in rows.iterrows():
+        cells = [shape_name(row), *(_plain(row[name]) for name in varied)]
+        cells += [short_number(row["N"]), short_number(row["D"]), power_of_ten(row["C"])]
         cells += [f"{row['loss']:.4f}", _or_nothing(row["loss_stderr"], ".4f"), _or_nothing(row["train_loss"], ".4f")]
         cells += [_or_nothing(row["seconds"], ".0f"), _or_nothing(row["tokens_per_second"], ".0f")]
         lines.append(Line([*cells, "held out" if row["held_out"] else "", row["run_id"]], bool(row["held_out"])))
@@ -389,6 +461,10 @@ def rungs(study: Study) -> Body:
         "same ones, so that differences between rungs are surer than it."
     )
     return Body([note], [Grid(f"All {len(lines)} finished rungs", header, lines, folded=True)])
+
+
+def _plain(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _or_nothing(value: float, style: str) -> str:
@@ -478,7 +554,8 @@ def own_table(study: Study) -> Body:
 def recreate(study: Study) -> Body:
     """The commands that make this page again."""
     name = study.root.name if study.is_table else study.design["name"]
-    words = ["scalelaw", "report", name, "--law", study.law.name, "--convention", study.convention]
+    words = ["scalelaw", "report", name, *([] if study.lawless else ["--law", study.law.name])]
+    words += ["--convention", study.convention]
     words += ["--bootstrap", str(study.bootstrap)]
     if study.columns:
         words += ["--columns", *(f"{ours}={theirs}" for ours, theirs in study.columns.items())]
@@ -491,15 +568,23 @@ def recreate(study: Study) -> Body:
     return Body(["From the repository root; a finished sweep trains nothing and only draws."], command=command)
 
 
+def lawful(study: Study) -> bool:
+    return not study.lawless
+
+
 SECTIONS: dict[str, Section] = {
-    "law": Section("The law", law, ("size", "data", "residuals", "surface")),
-    "held-out": Section("Held out", held_out, ("forecast",)),
-    "optimum": Section("Best choices", optimum, needs=("C",)),
-    "profile": Section("How sure", profiles, ("profiles",)),
-    "conventions": Section("Counting conventions", conventions, ("exponents",), needs=tuple(PART_COLUMNS)),
-    "isoflop": Section("IsoFLOP", isoflops, ("isoflop",), needs=("N", "D", "C")),
-    "bake-off": Section("Bake-off", bakeoff, ("bakeoff",), needs=("N", "D", "C")),
-    "transfer": Section("Zero-shot transfer", transfer, ("transfer_loss", "transfer_compute"), "sweep"),
+    "rates": Section("Learning rate across size", rates, ("rates",), asks=lambda study: study.varies_rate),
+    "coordinates": Section(
+        "Coordinate check", coordinates, ("coordinates",), asks=lambda study: study.checks_coordinates
+    ),
+    "law": Section("The law", law, ("size", "data", "residuals", "surface"), asks=lawful),
+    "held-out": Section("Held out", held_out, ("forecast",), asks=lawful),
+    "optimum": Section("Best choices", optimum, needs=("C",), asks=lawful),
+    "profile": Section("How sure", profiles, ("profiles",), asks=lawful),
+    "conventions": Section("Counting conventions", conventions, ("exponents",), needs=tuple(PART_COLUMNS), asks=lawful),
+    "isoflop": Section("IsoFLOP", isoflops, ("isoflop",), needs=("N", "D", "C"), asks=lawful),
+    "bake-off": Section("Bake-off", bakeoff, ("bakeoff",), needs=("N", "D", "C"), asks=lawful),
+    "transfer": Section("Zero-shot transfer", transfer, ("transfer_loss", "transfer_compute"), "sweep", asks=lawful),
     "rungs": Section("Rungs", rungs, ("training",), "sweep"),
     "failures": Section("Failures", failures, of="sweep"),
     "provenance": Section("Data and provenance", provenance, of="sweep"),

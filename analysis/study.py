@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.bakeoff import BakeOff, bake_off
 from analysis.conventions import CONVENTIONS, add_counts
+from analysis.coordinates import Coordinates, coordinate_check, is_check
 from analysis.fit import Fit, Options, fit, plain, rows_for
 from analysis.forecast import Forecast, held_out_rows, score
 from analysis.imported import read
@@ -20,6 +21,7 @@ from analysis.laws.law import Law
 from analysis.laws.powers import CHINCHILLA
 from analysis.optimum import Shapes, allocation
 from analysis.profile import Profile, profile
+from analysis.rates import AXES, Rates, rate_curves, varies_rate
 from analysis.selection import usable
 from analysis.table import PART_COLUMNS, load
 from analysis.transfer import Transfer, transfer
@@ -134,6 +136,37 @@ class Study:
     def _fits(self) -> dict[str, Fit | Refusal]:
         return {}
 
+    @cached_property
+    def lawless(self) -> str:
+        """Why no law is asked of the rungs, and what is; empty where one is, or was named."""
+        asked = {"the best learning rate of each size (--rates)": self.varies_rate}
+        asked |= {"how far activations move (report)": self.checks_coordinates}
+        found = " and ".join(name for name, wanted in asked.items() if wanted)
+        if self.law_name or not found:
+            return ""
+        about = f"no law is asked of {self.root.name}, which is about {found}"
+        return f"{about}: name one with --law to fit it all the same"
+
+    @cached_property
+    def varies_rate(self) -> bool:
+        return varies_rate(self.raw)
+
+    @cached_property
+    def checks_coordinates(self) -> bool:
+        return is_check(self.raw)
+
+    @cached_property
+    def rates(self) -> Rates:
+        """Loss against learning rate at each size, and the best rate of each; refused where rates were not varied."""
+        names = ["parametrisation", *AXES, "learning_rate"]
+        lost = [run.spec.model_dump(include=set(names)) for run in self.runs if run.done is None and run.failure]
+        return rate_curves(self.raw, pd.DataFrame(lost, columns=names), LEVEL)
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """How far activations move at each size; refused where that was not measured."""
+        return coordinate_check(self.raw, LEVEL)
+
     def fit_under(self, convention: str) -> Fit:
         """The law fitted to the rungs that are not held out, as this convention counts them."""
         if convention not in self._fits:
@@ -148,6 +181,8 @@ class Study:
 
     def _fit(self, convention: str) -> Fit:
         """A convention that counts what the law sees as the study's own does shares its fit."""
+        if self.lawless:
+            raise Refusal(self.lawless)
         counted = add_counts(self.raw, convention)
         if convention == self.convention:
             return fit(self.law, counted, bootstrap=self.bootstrap, **self.fitting)

@@ -9,14 +9,15 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from harness.anatomy import shape_of
 from harness.models import build
+from harness.models.family import Build
 
 LEARNING_RATE = 1e-3
 SHAPES = ((4, 128), (6, 256))
@@ -27,18 +28,6 @@ CONTENDERS = {
     "modern fp32 eager": ("modern", "fp32", "eager"),
     "modern bf16 compiled": ("modern", "bf16", "compiled"),
 }
-
-
-@dataclass(frozen=True)
-class Shape:
-    variant: str
-    depth: int
-    width: int
-    heads: int
-    context: int
-    vocab_size: int
-    precision: str
-    kernel: str
 
 
 class PlainBlock(nn.Module):
@@ -111,6 +100,14 @@ class Case(NamedTuple):
     step_tokens: int
     device: str
 
+    def build(self, variant: str, precision: str, kernel: str) -> Build:
+        """What `harness.models.build` wants to know."""
+        shape = {"depth": self.depth, "width": self.width, "heads": self.heads}
+        shape |= {"context": self.context, "vocab_size": self.vocab_size}
+        scales = {"parametrisation": "standard", "base_width": self.width, "base_depth": self.depth}
+        way = {"precision": precision, "kernel": kernel}
+        return cast(Build, shape_of({"variant": variant, **shape, **scales, **way}))
+
 
 def contenders(case: Case, names: list[str]) -> dict[str, Callable[[], None]]:
     """The steps to compare, the plain module first. nanoGPT fuses AdamW on CUDA alone, so the baseline does too."""
@@ -121,8 +118,7 @@ def contenders(case: Case, names: list[str]) -> dict[str, Callable[[], None]]:
     steps = {PLAIN: make_step(plain, plain.loss, True if case.device == "cuda" else None, tokens_bt)}
     for name in names:
         variant, precision, kernel = CONTENDERS[name]
-        shape = (case.depth, case.width, case.heads, case.context, case.vocab_size)
-        model = build(Shape(variant, *shape, precision, kernel), case.device)
+        model = build(case.build(variant, precision, kernel), case.device)
         model.initialise(torch.Generator().manual_seed(0))
         steps[name] = make_step(model, model.loss, True, tokens_bt)
     return steps

@@ -132,7 +132,17 @@ GATED_WIDTH, GATED_MULTIPLE = 8 / 3, 8
 
 
 # The fields of a shape that may be left open.
-CHOICES = ("kv_heads", "head_width", "mlp_width", "activation", "norm", "norm_epsilon", "qk_norm", "rotary_base", "window")
+CHOICES = (
+    "kv_heads",
+    "head_width",
+    "mlp_width",
+    "activation",
+    "norm",
+    "norm_epsilon",
+    "qk_norm",
+    "rotary_base",
+    "window",
+)
 
 
 def shape_of(fields: Mapping[str, Any]) -> Shape:
@@ -150,8 +160,8 @@ def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
         mlp_width = max(1, round(GATED_WIDTH * width / GATED_MULTIPLE)) * GATED_MULTIPLE
     if "head_width" not in fields and width % heads:
         raise Refusal(
-            f"width={width} is not divisible by heads={heads}: each head needs an equal share; "
-            f"use heads={_nearest_divisor(width, heads)}, width={max(1, round(width / heads)) * heads}, or say head_width"
+            f"width={width} is not divisible by heads={heads}: each head needs an equal share; use "
+            f"heads={_nearest_divisor(width, heads)}, width={max(1, round(width / heads)) * heads}, or say head_width"
         )
     return {
         "kv_heads": heads,
@@ -216,12 +226,13 @@ def _check_rotary(shape: Shape, anatomy: Anatomy) -> None:
         raise Refusal(f"rotary_base={shape.rotary_base:g}: angles fall as powers of it; use {ROTARY_BASE:g}")
     features = rotary_features(shape)
     if features < 2 or features % 2:
-        fitting = next(c for c in range(shape.head_width + 1, 4 * shape.head_width + 16) if _pairs(c, anatomy))
+        near = sorted(range(1, 2 * shape.head_width + 16), key=lambda c: (abs(c - shape.head_width), -c))
+        fitting = next(c for c in near if _pairs(c, anatomy))
         own = shape.head_width * shape.heads == shape.width
         cure = f"width={shape.heads * fitting}" if own else f"head_width={fitting}"
         raise Refusal(
             f"width={shape.width} with heads={shape.heads} gives heads of {shape.head_width}, of which "
-            f"{shape.variant} rotates {features} features in pairs: their number must be even and at least 2; use {cure}"
+            f"{shape.variant} rotates {features} features in pairs: it must be even and at least 2; use {cure}"
         )
 
 

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from harness.corpora import Corpus, open_corpus
 from harness.corpora.split import RULE, Span, read_scratch, split_documents
-from harness.refusal import Refusal, pick
-from harness.tokenizers import TOKENIZERS, TRAINED, Tokenizer, build_tokenizer, load_tokenizer
+from harness.refusal import Refusal
+from harness.tokenizers import TRAINED, Tokenizer, build_tokenizer, load_tokenizer, tokenizer_version
 
 SCHEMA_VERSION = 1
 
@@ -111,7 +111,7 @@ def prepare(corpus: str, tokenizer: str, vocab_size: int, cache: Path, tokenizer
 
     `tokenizer_corpus` is the corpus on which a trained tokenizer is trained, when it is not `corpus` itself.
     """
-    pick(TOKENIZERS, tokenizer, "tokenizer")
+    tokenizer_is = tokenizer_version(tokenizer)
     source = open_corpus(corpus)
     teacher = None
     if tokenizer in TRAINED and tokenizer_corpus not in (None, corpus):
@@ -119,7 +119,7 @@ def prepare(corpus: str, tokenizer: str, vocab_size: int, cache: Path, tokenizer
     identity = {
         "schema_version": SCHEMA_VERSION,
         "corpus": [source.name, source.source, source.version],
-        "tokenizer": [tokenizer, vocab_size, teacher and teacher.manifest["tokenizer_hash"]],
+        "tokenizer": [tokenizer, vocab_size, teacher.manifest["tokenizer_hash"] if teacher else tokenizer_is],
         "split_rule": RULE,
     }
     name = f"{source.name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.corpora import CORPORA
 from harness.refusal import Refusal
+from harness.spec import TOKENIZER_VOCABULARY
 
 VERSIONED = ("torch", "lightning", "numpy", "optuna", "tokenizers")
 
@@ -22,13 +23,14 @@ COMPILED_FROM_WIDTH = 128
 
 
 def resolve(fields: dict[str, Any]) -> dict[str, Any]:
-    """Resolves "auto" device, precision, kernel and a relative path: a run's name says what it was computed with."""
+    """Resolves "auto" device, precision, kernel and relative paths: a run's name says what it was computed with."""
     from harness.models.kernels import compiler, fast_bf16
 
     fields = dict(fields)
-    corpus = str(fields.get("corpus", ""))
-    if corpus and corpus not in CORPORA and Path(corpus).exists():
-        fields["corpus"] = str(Path(corpus).absolute())
+    for field, names in (("corpus", CORPORA), ("tokenizer", TOKENIZER_VOCABULARY)):
+        value = str(fields.get(field, ""))
+        if value and value not in names and Path(value).exists():
+            fields[field] = str(Path(value).absolute())
     if fields.get("device", "auto") == "auto":
         fields["device"] = "cuda" if has_gpu() else "cpu"
     on_gpu = fields["device"] == "cuda"

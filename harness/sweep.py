@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.presets import expanded
 from harness.refusal import Refusal, nearest
 from harness.spec import Spec, make_spec
 
@@ -27,7 +28,8 @@ class Rung:
 class Sweep:
     """One question as a grid: rungs = base x product(axes), and apart from them base x product(held_out).
 
-    A value of `base` may be a function of the other fields, e.g. `heads=lambda f: f["width"] // 16`.
+    A value of `base` may be a function of the other fields, e.g. `heads=lambda f: f["width"] // 16`; a field called
+    `preset` stands for the shape of that name.
     """
 
     name: str
@@ -56,14 +58,15 @@ class Sweep:
         return [Rung(spec, False) for spec in fitted] + [Rung(spec, True) for spec in held_out]
 
     def _layout(self, axes: Sequence[Axis], resolve: Resolve, where: Callable[[Fields], bool]) -> list[Spec]:
-        # An override does not move what is held out: the axes of the held-out rungs keep their own values.
-        own = {name for axis in axes for fields in axis for name in fields} if axes is self.held_out else set()
-        overrides = [over(name, *values) for name, values in self.overrides.items() if name not in own]
+        overrides = [[{name: value} for value in values] for name, values in self.overrides.items()]
+        # The last word on a field counts. On held-out rungs their own axes have it: an override does not move them.
+        parts = [*overrides, *axes] if axes is self.held_out else [*axes, *overrides]
         specs: dict[str, Spec] = {}
-        for point in itertools.product(*axes, *overrides):
-            fields: Fields = dict(self.base)
-            for part in point:
-                fields |= part
+        for point in itertools.product(*parts):
+            fields: Fields = {}
+            for part in (self.base, *point):
+                fields = {name: value for name, value in fields.items() if name not in part} | dict(part)
+            fields = expanded(fields)
             known = {name: value for name, value in fields.items() if not callable(value)}
             fields = {
                 name: _computed(name, value, known) if callable(value) else value for name, value in fields.items()

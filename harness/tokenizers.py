@@ -1,8 +1,9 @@
-"""Text <-> token ids: the catalogue of tokenizers, each with the byte length of every token and a hash of itself."""
+"""Text <-> token ids: the catalogue of tokenizers, anyone's tokenizer.json, the bytes of each token, a hash."""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,10 +13,11 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from harness.corpora.corpus import installed_file
 from harness.refusal import Refusal, pick
+from harness.spec import TOKENIZER_VOCABULARY, is_tokenizer_file
 
 Ids = npt.NDArray[np.uint32]
 
-_END_OF_TEXT = "<|endoftext|>"
+END_OF_TEXT = "<|endoftext|>"
 _BYTES = 256
 
 
@@ -69,7 +71,7 @@ class BytePair:
         self._engine = engine
         self.vocab_size = engine.get_vocab_size()
         self.definition = engine.to_str()
-        self.end_of_text: int = engine.get_vocab()[_END_OF_TEXT]
+        self.end_of_text: int = engine.get_vocab()[END_OF_TEXT]
         self.token_bytes = np.zeros(self.vocab_size, np.uint16)
         # The vocabulary spells each byte as one character, so a token has as many bytes as it has characters.
         for token, index in engine.get_vocab().items():
@@ -88,6 +90,41 @@ class BytePair:
         return str(self._engine.decode([int(token) for token in ids if token != self.end_of_text]))
 
 
+class FileTokenizer:
+    """A byte-level tokenizer.json; text that spells one of its special tokens is ordinary text.
+
+    `token_bytes` counts the text as the file's normaliser leaves it, which is the text itself but for NFC.
+    """
+
+    def __init__(self, name: str, definition: str) -> None:
+        stored = json.loads(definition)
+        self.name, self.definition = name, definition
+        self._engine = Engine.from_str(json.dumps(stored["tokenizer"]))
+        self._engine.encode_special_tokens = True
+        self._engine.no_truncation()
+        self._engine.no_padding()
+        added = {token["content"] for token in stored["tokenizer"].get("added_tokens", [])}
+        vocabulary = self._engine.get_vocab(with_added_tokens=True)
+        self.vocab_size = max(vocabulary.values()) + 1
+        self.end_of_text: int = vocabulary[stored["end_of_text"]]
+        self.token_bytes = np.zeros(self.vocab_size, np.uint16)
+        for token, index in vocabulary.items():
+            self.token_bytes[index] = len(token.encode()) if token in added else len(token)
+        self.token_bytes[self.end_of_text] = 0
+
+    @property
+    def hash(self) -> str:
+        return _digest(self.definition)
+
+    def encode(self, text: str) -> Ids:
+        clean = text.replace("\0", "").encode("utf-8", "replace").decode()
+        return np.array(self._engine.encode(clean, add_special_tokens=False).ids, np.uint32)
+
+    def decode(self, ids: Sequence[int] | npt.NDArray[Any]) -> str:
+        """An id beyond the file's, to which a model's vocabulary may be padded, is no text."""
+        return str(self._engine.decode([int(token) for token in ids if token != self.end_of_text]))
+
+
 def _bytes(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     if vocab_size != _BYTES:
         raise Refusal(f"vocab_size={vocab_size}: tokenizer=bytes has {_BYTES} ids; use vocab_size={_BYTES}")
@@ -103,7 +140,7 @@ def _train_byte_pairs(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     engine = _engine(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[_END_OF_TEXT],
+        special_tokens=[END_OF_TEXT],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -137,14 +174,34 @@ TRAINED = frozenset({"bpe"})
 
 
 def build_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """The tokenizer of that name; a vocabulary size that it cannot have is refused."""
+    """The tokenizer of that name or file; a vocabulary size that it cannot have is refused."""
+    if is_tokenizer_file(name):
+        return _from_file(name, vocab_size)
     return pick(TOKENIZERS, name, "tokenizer")(texts, vocab_size)
 
 
 def load_tokenizer(name: str, definition: str) -> Tokenizer:
     """The tokenizer that wrote this `definition`."""
+    if is_tokenizer_file(name):
+        return FileTokenizer(name, definition)
     pick(TOKENIZERS, name, "tokenizer")
     return Bytes() if name == "bytes" else BytePair(name, Engine.from_str(definition))
+
+
+def tokenizer_version(name: str) -> str | None:
+    """Changes when a file's tokenizer does; None for those of the catalogue, which their names say whole."""
+    if is_tokenizer_file(name):
+        return _digest(_file_definition(Path(name)))
+    pick(TOKENIZERS, name, "tokenizer")
+    return None
+
+
+def byte_characters() -> list[str]:
+    """The character by which a byte-level vocabulary spells each byte: itself where it can be seen, else one above."""
+    alphabet = set(pre_tokenizers.ByteLevel.alphabet())
+    spelt = [chr(byte) if chr(byte) in alphabet else "" for byte in range(_BYTES)]
+    above = iter(sorted(alphabet - set(spelt)))
+    return [character or next(above) for character in spelt]
 
 
 def _rebuilt(vocabulary: dict[str, int], merges: list[list[str]]) -> Engine:
@@ -161,3 +218,117 @@ def _engine(model: models.BPE) -> Engine:
 
 def _digest(definition: str) -> str:
     return hashlib.sha256(definition.encode()).hexdigest()
+
+
+# --- anyone's tokenizer.json
+
+_KEEPING_TEXT = ("ByteLevel", "Split", "Digits", "Punctuation")  # pre-tokenizers, unless they are told to remove
+_IN_NO_TEXT = {0, 0xC0, 0xC1, *range(0xF5, 0x100)}  # NUL, and bytes that UTF-8 has no use for
+
+
+def file_name(path: Path, vocab_size: int) -> str:
+    """What a spec calls this tokenizer.json: `gpt2` where it is GPT-2's own, else its absolute path."""
+    if vocab_size == TOKENIZER_VOCABULARY["gpt2"]:
+        try:
+            known = json.loads(build_tokenizer("gpt2", (), vocab_size).definition)
+        except Refusal:  # it is not installed
+            return str(path.absolute())
+        _, theirs = _read_file(path)
+        level = {"type": "ByteLevel", "add_prefix_space": False}
+        if (
+            all(known["model"][key] == theirs["model"].get(key) for key in ("vocab", "merges"))
+            and theirs["normalizer"] is None
+            and level.items() <= (theirs["pre_tokenizer"] or {}).items()
+            and all(token["content"] == END_OF_TEXT for token in theirs["added_tokens"])
+        ):
+            return "gpt2"
+    return str(path.absolute())
+
+
+def _from_file(name: str, vocab_size: int) -> Tokenizer:
+    tokenizer = FileTokenizer(name, _file_definition(Path(name)))
+    if vocab_size < tokenizer.vocab_size:
+        raise Refusal(
+            f"vocab_size={vocab_size}: tokenizer={name} has {tokenizer.vocab_size} ids; "
+            f"use vocab_size={tokenizer.vocab_size} or more"
+        )
+    return tokenizer
+
+
+def _file_definition(path: Path) -> str:
+    """The file and its end of text, made special so that no text spells it; refused unless it is byte-level."""
+    written, read = _read_file(path)
+    _refuse_lossy(path, read)
+    end_of_text = _end_of_text(path, read)
+    for token in written.get("added_tokens", []):
+        token["special"] = token["special"] or token["content"] == end_of_text
+    return json.dumps({"end_of_text": end_of_text, "tokenizer": written})
+
+
+def _read_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The file as it is written, and as the library reads it: with all that older files leave out."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text), json.loads(Engine.from_str(text).to_str())
+    except OSError as error:
+        names = ", ".join(TOKENIZERS)
+        raise Refusal(f"tokenizer={path}: {error.strerror}; name a tokenizer.json, or one of {names}") from None
+    except Exception as error:  # the library raises nothing narrower
+        reason = str(error).splitlines()[0]
+        raise Refusal(f"tokenizer={path} is no tokenizer.json ({reason:.200}): save it with save_pretrained") from None
+
+
+def _refuse_lossy(path: Path, stored: dict[str, Any]) -> None:
+    """Refuses a tokenizer whose tokens do not say which bytes they stand for."""
+    model, added = stored["model"], stored["added_tokens"]
+    steps = _steps(stored["pre_tokenizer"], "pretokenizers")
+    levels = [step for step in steps if step["type"] == "ByteLevel"]
+    spelt = [character for byte, character in enumerate(byte_characters()) if byte not in _IN_NO_TEXT]
+    causes = (
+        ("its tokens are no byte pairs", model["type"] != "BPE"),
+        ("its tokens are no bytes", not levels),
+        ("it puts a space before each text", any(step["add_prefix_space"] for step in levels)),
+        ("it marks where words end", bool(model.get("end_of_word_suffix") or model.get("continuing_subword_prefix"))),
+        ("it merges at random", bool(model.get("dropout"))),
+        ("it changes the text", any(step["type"] != "NFC" for step in _steps(stored["normalizer"], "normalizers"))),
+        (
+            "it drops parts of the text",
+            any(step["type"] not in _KEEPING_TEXT or step.get("behavior") == "Removed" for step in steps),
+        ),
+        (
+            "its added tokens swallow spaces",
+            any((token["lstrip"] or token["rstrip"]) and not token["special"] for token in added),
+        ),
+        ("some bytes have no token", not all(character in model["vocab"] for character in spelt)),
+    )
+    cause = next((cause for cause, holds in causes if holds), None)
+    if cause:
+        raise Refusal(
+            f"tokenizer={path}: {cause}, so that the bytes of a text cannot be counted in its tokens; "
+            "take a byte-level BPE, as GPT-2, Pythia, Llama 3 and Qwen have"
+        )
+
+
+def _steps(step: dict[str, Any] | None, within: str) -> list[dict[str, Any]]:
+    """The single steps of a normaliser or pre-tokenizer, which may be a sequence of them."""
+    if step is None:
+        return []
+    return list(step[within]) if step["type"] == "Sequence" else [step]
+
+
+def _end_of_text(path: Path, stored: dict[str, Any]) -> str:
+    """`<|endoftext|>` where the vocabulary has it, else the eos_token of the tokenizer_config.json beside it."""
+    tokens = {*stored["model"]["vocab"], *(token["content"] for token in stored["added_tokens"])}
+    if END_OF_TEXT in tokens:
+        return END_OF_TEXT
+    try:
+        named = json.loads((path.parent / "tokenizer_config.json").read_text(encoding="utf-8")).get("eos_token")
+    except (OSError, ValueError, AttributeError):
+        named = None
+    named = named.get("content") if isinstance(named, dict) else named
+    if not isinstance(named, str) or named not in tokens:
+        raise Refusal(
+            f"tokenizer={path} has no {END_OF_TEXT}, and the tokenizer_config.json beside it names no eos_token of "
+            "its: documents have to end; name one there"
+        )
+    return named

@@ -17,7 +17,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from harness import checkpoint, machine, record, weights
 from harness.counts import counts
-from harness.dataset import EvalWindows, WindowOrder, batch
+from harness.dataset import WindowOrder, batch
 from harness.layout import refuse_other_text
 from harness.module import GPTModule
 from harness.record import Json, Point
@@ -48,8 +48,8 @@ class Data:
     data_hash: str
     train: np.ndarray
     order: WindowOrder
-    own: tuple[Task, EvalWindows]
-    tasks: list[tuple[Task, EvalWindows]]
+    own: tuple[Task, Any]  # with what it has loaded
+    tasks: list[tuple[Task, Any]]
 
 
 def load_data(spec: Spec, tasks: Sequence[str], cache: Path, frozen: Mapping[str, Json]) -> Data:
@@ -222,12 +222,12 @@ class Trunk:
             tokens_per_second=step * spec.batch_tokens / max(self.seconds, 1e-9),
         )
 
-    def measure(self, spec: Spec, tasks: Sequence[tuple[Task, EvalWindows]] = ()) -> Point:
+    def measure(self, spec: Spec, tasks: Sequence[tuple[Task, Any]] = ()) -> Point:
         """Scores the model as it stands and appends the point to the trunk's."""
         step = self.module.step
         scores: dict[str, float] = {}
-        for task, windows in (self.data.own, *tasks):
-            scores |= task.score(self.module.model, windows, spec.device)
+        for task, loaded in (self.data.own, *tasks):
+            scores |= task.score(self.module.model, loaded, spec.device)
         loss = scores[f"{self.data.own[0].name}/nll"]
         train_loss = float(self.module.loss_ema)
         if not (math.isfinite(loss) and math.isfinite(train_loss)):

@@ -12,11 +12,11 @@ from harness.record import Run
 from harness.refusal import Refusal
 from harness.spec import Spec
 from harness.tasks import LanguageModelling
-from harness.tokenizers import Tokenizer
+from harness.tokenizers import TRAINED, Tokenizer, build_tokenizer
 
 
 def weights_file(run_folder: Path, spec: Spec) -> Path:
-    """Where the weights of results/<sweep>/runs/<run_id> lie: beside its trunk's checkpoints, which are not committed."""
+    """Where the weights of results/<sweep>/runs/<run_id> lie: beside its trunk's checkpoints, never committed."""
     return record.trunk_folder(run_folder.parent.parent, spec.trunk_id) / f"{spec.run_id}.safetensors"
 
 
@@ -49,5 +49,7 @@ def load_model(run: Run, device: str = "cpu") -> LanguageModel:
 
 
 def tokenizer_of(spec: Spec, cache: Path) -> Tokenizer:
-    """The tokenizer whose ids the run reads and writes."""
+    """The tokenizer whose ids the run reads and writes; only a trained one needs the run's corpus."""
+    if spec.tokenizer not in TRAINED:
+        return build_tokenizer(spec.tokenizer, (), spec.vocab_size)
     return LanguageModelling(spec.corpus).dataset(spec, cache).tokenizer

@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,39 @@ def compare(arguments: argparse.Namespace) -> int:
         raise Refusal(f"compare {arguments.sides[0]!r} with what? Name two or more runs, or two or more sweeps")
     comparison = compare_folders(*sides, out=Path(arguments.out) if arguments.out else None)
     print(comparison.to_json() if arguments.json else comparison)
+    return 0
+
+
+def generate(arguments: argparse.Namespace) -> int:
+    from sweeps import _generate
+
+    _generate.write(arguments, _run_or_sweep(arguments, arguments.run).absolute(), _cache(arguments))
+    return 0
+
+
+def models(arguments: argparse.Namespace) -> int:
+    from sweeps import _models
+
+    overrides = dict(_override(text) for text in arguments.set)
+    found = _models.find(arguments.names, overrides, arguments.tokens)
+    asked = bool(arguments.names or overrides)
+    _print(arguments, _models.to_json(found), lambda: _models.show(found, asked))
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    from sweeps import _exchange
+
+    answer = _exchange.write_out(arguments, _run_or_sweep(arguments, arguments.run).absolute(), _cache(arguments))
+    _print(arguments, answer, lambda: _exchange.show_exported(answer))
+    return 0
+
+
+def import_(arguments: argparse.Namespace) -> int:
+    from sweeps import _exchange
+
+    answer = _exchange.bring(arguments, _results(arguments).absolute(), _cache(arguments))
+    _print(arguments, answer, lambda: _exchange.show_imported(answer))
     return 0
 
 
@@ -246,7 +280,8 @@ def parser() -> Parser:
     places, design, law = _place_words(), _design_words(), _law_words()
 
     def command(run: Callable[[argparse.Namespace], int], text: str, *shared: Parser) -> argparse.ArgumentParser:
-        made = commands.add_parser(run.__name__, help=text, description=text, parents=[places, *shared])
+        name = run.__name__.rstrip("_")  # a word that Python keeps to itself has one more sign
+        made = commands.add_parser(name, help=text, description=text, parents=[places, *shared])
         made.set_defaults(run_command=run)
         return made
 
@@ -276,6 +311,23 @@ def parser() -> Parser:
     made = command(compare, "runs or sweeps: what differs, scores with their noise, loss curves")
     made.add_argument("sides", nargs="+", metavar="RUN|SWEEP")
     made.add_argument("--out", metavar="DIR", help="write the curves there as SVG and PNG")
+
+    made = command(generate, "text from a finished run, as it is written")
+    made.add_argument("run", metavar="RUN", help="a run id (its beginning is enough), or a run's folder")
+    _add_sampling(made)
+
+    made = command(models, "the named models, or a shape of yours: exact parameters and FLOPs, memory, recipe")
+    made.add_argument("names", nargs="*", metavar="NAME|FAMILY", help="default: all; write them first")
+    setting = "change a field, or describe a shape: depth=12 width=384 heads=6; takes several words"
+    made.add_argument("--set", action="extend", nargs="+", default=[], metavar="FIELD=V[,V]", help=setting)
+    made.add_argument("--tokens", type=float, metavar="D", help="training costs for these (default: the recipe's)")
+
+    made = command(export, "a finished run as a Hugging Face folder that transformers loads")
+    made.add_argument("run", metavar="RUN", help="a run id (its beginning is enough), or a run's folder")
+    made.add_argument("--out", metavar="DIR", help="a folder that is not there yet (default: exported/RUN_ID)")
+
+    made = command(import_, "a Hugging Face folder on this disk as a run of results/imported, scored at once if asked")
+    _add_folder(made)
 
     made = command(demo, "the main job, small: plan, launch, fit, report in a few minutes on two CPU cores")
     _add_workers(made)
@@ -339,6 +391,7 @@ def _add_questions(words: argparse.ArgumentParser) -> None:
     words.add_argument("--profile", nargs="+", metavar="NAME", help="profile likelihood of parameters, or of `all`")
     words.add_argument("--isoflop", action="store_true", help="compute-optimal allocation by approaches 1, 2 and 3")
     words.add_argument("--bake-off", action="store_true", help="every law against hold-out splits of the rows")
+    words.add_argument("--rates", action="store_true", help="the best learning rate of each size, and what others cost")
     words.add_argument("--card", type=_card, metavar="FILE.json", help="write the fit card there")
     words.add_argument("--out", metavar="DIR", help="write the report and its figures there")
 
@@ -346,6 +399,37 @@ def _add_questions(words: argparse.ArgumentParser) -> None:
 def _add_budget(words: argparse.ArgumentParser) -> None:
     budget = "the optimum for these, with intervals; takes several words"
     words.add_argument("--budget", type=float, nargs="+", metavar="FLOPS", help=budget)
+
+
+def _add_sampling(words: argparse.ArgumentParser) -> None:
+    words.add_argument("--prompt", default="", metavar="TEXT", help="default: a new document; -: standard input")
+    words.add_argument("--tokens", type=_positive, default=256, metavar="N", help="at most so many (default: 256)")
+    temperature = "0: the likeliest token; 1 (default): the model's own chances"
+    words.add_argument("--temperature", type=float, default=1.0, metavar="T", help=temperature)
+    words.add_argument("--top-k", type=int, metavar="K", help="draw among the K likeliest tokens")
+    words.add_argument("--top-p", type=float, default=1.0, metavar="P", help="and the fewest that hold share P")
+    words.add_argument("--seed", type=_count, default=0, metavar="N", help="of the first sample (default: 0)")
+    words.add_argument("--samples", type=_positive, default=1, metavar="N", help="so many, from successive seeds")
+    words.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any")
+
+
+def _add_folder(words: argparse.ArgumentParser) -> None:
+    words.add_argument("folder", metavar="FOLDER", help="config.json, weights and tokenizer.json; write it first")
+    words.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="score it: lm_kjv, lm_wiki, ...")
+    words.add_argument("--corpus", metavar="NAME", help="what it was trained on, if you know")
+    words.add_argument("--tokens", type=_tokens, metavar="D", help="how many tokens of it, if you know: laws need it")
+    words.add_argument("--context", type=_positive, metavar="T", help="score it in a shorter context than its own")
+    words.add_argument("--tokenizer", metavar="NAME|FILE", help="default: the folder's tokenizer.json")
+
+
+def _tokens(text: str) -> int:
+    try:
+        count = round(float(text.replace("_", "")))
+    except (ValueError, OverflowError):
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tokens, for instance 300e9")
+    return count
 
 
 def _count(text: str) -> int:
@@ -372,13 +456,16 @@ def main(words: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without our letters shows others, not a traceback
     try:
         arguments = parser().parse_args(words)
-        return int(arguments.run_command(arguments))
+        code = int(arguments.run_command(arguments))
+        sys.stdout.flush()  # a reader that has left is noticed here, not when Python ends
+        return code
     except Refusal as refusal:
         print(f"scalelaw: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
         return 0
     except OSError as error:
         place = error.filename or "a file"

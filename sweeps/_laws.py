@@ -27,9 +27,13 @@ def fit(arguments: argparse.Namespace, existing: Callable[[str], Path]) -> tuple
     from sweeps import _show_laws as show
 
     study = opened(arguments, existing)
-    card = make_card(study)
-    answer: dict[str, Any] = card.to_json(draws=False)
-    parts: list[Callable[[], None]] = [lambda: show.fit(card)]
+    asked = [name for name in QUESTIONS if getattr(arguments, name, None)]
+    if study.lawless and asked and LAWLESS.issuperset(asked) and not arguments.card:
+        card, answer = None, {"no_law": study.lawless}
+        parts: list[Callable[[], None]] = [lambda: show.say(study.lawless)]
+    else:
+        card = make_card(study)
+        answer, parts = card.to_json(draws=False), [lambda: show.fit(card)]
     if is_card(arguments):
         same = "made again from its data; every parameter, every interval and the objective are the same"
         answer = {"recreated": True} | answer
@@ -39,10 +43,9 @@ def fit(arguments: argparse.Namespace, existing: Callable[[str], Path]) -> tuple
         answer[name] = found
         parts.append(words)
 
-    for name, ask in QUESTIONS.items():
-        if getattr(arguments, name, None):
-            add(name, *ask(study, card, arguments))
-    if arguments.card:
+    for name in asked:
+        add(name, *QUESTIONS[name](study, card, arguments))
+    if arguments.card and card:
         write_card(card, Path(arguments.card))
         add("card", arguments.card, lambda: print(f"card: {arguments.card}"))
     if arguments.out:
@@ -249,6 +252,14 @@ def _holdout(study: Any, card: Any, arguments: argparse.Namespace) -> tuple[Any,
     return found.to_json()["held_out"], lambda: show.held_out(found)
 
 
+def _rates(study: Any, card: Any, arguments: argparse.Namespace) -> tuple[Any, Callable[[], None]]:
+    from sweeps import _show_laws as show
+
+    found = study.rates
+    return found.to_json(), lambda: show.rates(found)
+
+
+LAWLESS = {"rates"}  # what a study can be asked that carries no law
 QUESTIONS: dict[str, Callable[[Any, Any, argparse.Namespace], tuple[Any, Callable[[], None]]]] = {
     "budget": _budget,
     "holdout": _holdout,
@@ -256,4 +267,5 @@ QUESTIONS: dict[str, Callable[[Any, Any, argparse.Namespace], tuple[Any, Callabl
     "profile": _profile,
     "isoflop": _isoflop,
     "bake_off": _bake_off,
+    "rates": _rates,
 }

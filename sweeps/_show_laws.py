@@ -18,6 +18,7 @@ from analysis.fit import Fit
 from analysis.forecast import Forecast
 from analysis.optimum import RULE_TOKENS, Best, Quantity
 from analysis.profile import Profile
+from analysis.rates import Curve, Rates, nats
 from analysis.study import parameter_in_words
 from analysis.wording import estimate, on_clusters, percent, power_of_ten, rounded, short_number, three_digits
 from sweeps._show import console
@@ -186,3 +187,27 @@ def bake_off(found: BakeOff) -> None:
     say(str(found))
     for line in found.words():
         say(line)
+
+
+def rates(found: Rates) -> None:
+    """A row for each size, then what they say together and what is not known."""
+    shown: dict[str, Callable[[Curve], str]] = {
+        "": lambda curve: curve.parametrisation,
+        found.axis: lambda curve: str(curve.size),
+        "best rate": _best_rate,
+        "lowest tried": lambda curve: three_digits(curve.lowest_tried),
+        "loss": lambda curve: "" if curve.vertex.doubt else f"{curve.loss.value:.4f}",
+        "at the base rate": lambda curve: "" if curve.excess.doubt else f"{curve.at_base:.4f}",
+        "excess": lambda curve: "not known" if curve.excess.doubt else " ".join(_in_brackets(nats(curve.excess))),
+        "share": lambda curve: "" if curve.excess.doubt else percent(curve.share),
+        "failed": lambda curve: str(len(curve.failed)),
+    }
+    columns = {name: [words(curve) for curve in found.curves] for name, words in shown.items()}
+    _tabulate(f"best learning rate of each {found.axis}, with 90 % intervals", columns, "right")
+    for line in (*found.words(), *found.doubts(), *found.notes):
+        say(line)
+
+
+def _best_rate(curve: Curve) -> str:
+    best = curve.vertex
+    return "not known" if best.doubt else " ".join(_in_brackets(estimate(best.value, best.low, best.high)))

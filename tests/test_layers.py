@@ -19,7 +19,7 @@ HOMES = {
     "matplotlib": ("analysis/figures/",),
     "pandas": ("analysis/",),
 }
-GROUND_FLOOR = {"refusal", "spec", "sweep", "record", "anatomy", "counts"}
+GROUND_FLOOR = {"refusal", "spec", "sweep", "record", "anatomy", "counts", "presets"}
 
 
 def name(path: Path) -> str:
@@ -70,7 +70,9 @@ def test_every_file_says_its_one_job(path: Path) -> None:
         assert text.startswith('"""')
 
 
-@pytest.mark.parametrize("words", [["--help"], ["status", "--results", "nowhere"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["status", "--results", "nowhere"], ["models"]], ids=lambda words: words[0]
+)
 def test_quick_commands_import_nothing_heavy(words: list[str]) -> None:
     program = (
         "import sys\nfrom sweeps.__main__ import main\n"

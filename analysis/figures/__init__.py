@@ -12,11 +12,13 @@ from matplotlib.text import Text
 from analysis.figures import (
     bakeoff,
     compute,
+    coordinates,
     curve,
     exponents,
     forecast,
     isoflop,
     profiles,
+    rates,
     residuals,
     slices,
     surface,
@@ -38,10 +40,11 @@ class Figure:
     compute: Callable[[Study], Any]
     draw: Callable[[Any, Axes], None]
     variables: tuple[int, int] = (1, 99)  # how few and how many variables the study's law must have
+    of: Callable[[Study], bool] = lambda study: True  # which studies have it
 
     def suits(self, study: Study) -> bool:
         """Whether the figure has a meaning for such a study at all, whatever the data carry."""
-        return self.variables[0] <= len(study.law.variables) <= self.variables[1]
+        return self.variables[0] <= len(study.law.variables) <= self.variables[1] and self.of(study)
 
 
 FIGURES: dict[str, Figure] = {
@@ -133,6 +136,7 @@ FIGURES: dict[str, Figure] = {
         "fitted.",
         training.compute,
         training.draw,
+        of=lambda study: not study.lawless,
     ),
     "transfer_loss": Figure(
         "Zero-shot transfer against training loss",
@@ -148,6 +152,23 @@ FIGURES: dict[str, Figure] = {
         "curve is not known to fall; it may even rise.",
         transfer.against_compute,
         transfer.draw,
+    ),
+    "rates": Figure(
+        "Loss against learning rate at each size",
+        "Dots are runs, thin lines join their means over seeds, the heavy line is the cubic that the best rate is read "
+        "from; the diamond is its minimum, the bar the 90 % interval. The dotted line is the smallest size's best "
+        "rate: where diamonds leave it, that rate does not carry over.",
+        rates.compute,
+        rates.draw,
+        of=lambda study: study.varies_rate,
+    ),
+    "coordinates": Figure(
+        "Coordinate check",
+        "How far each activation has moved since initialisation, at each size. A level line moves alike at every "
+        "size, and a learning rate carries over; the number is the power of size that it grows with.",
+        coordinates.compute,
+        coordinates.draw,
+        of=lambda study: study.checks_coordinates,
     ),
 }
 

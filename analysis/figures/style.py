@@ -105,6 +105,17 @@ def log_axis(axes: Axes, which: str, variable: str, values: Numbers) -> None:
     _label(axes.xaxis if which == "x" else axes.yaxis, variable, low, high)
 
 
+def log_ticked(axes: Axes, values: Numbers, ticks: Sequence[float] | None = None) -> None:
+    """A logarithmic x axis of plain numbers a little wider than the values, at given ticks or at round ones."""
+    low, high = float(np.min(values)), float(np.max(values))
+    pad = max((high / low) ** 0.04, 1.05)
+    axes.set_xscale("log")
+    axes.set_xlim(low / pad, high * pad)
+    axes.xaxis.set_major_locator(FixedLocator(ticks or log_ticks(low / pad, high * pad)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def _label(axis: Axis, variable: str, low: float, high: float) -> None:
     axis.set_major_locator(FixedLocator(log_ticks(low, high)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: NUMBERS[variable](value)))
@@ -123,6 +134,11 @@ def colour_scale(axes: Axes, variable: str, values: Numbers) -> Callable[[Any], 
     bar.outline.set_visible(False)
     _label(bar.long_axis, variable, low, high)
     return scale.to_rgba
+
+
+def ranked(count: int) -> list[Any]:
+    """Colours of the scale for so many values in their order."""
+    return [SCALE(i / max(count - 1, 1)) for i in range(count)]
 
 
 def drawn(rows: int, most: int = MOST_DOTS) -> np.ndarray:
@@ -159,15 +175,16 @@ def legend(axes: Axes) -> None:
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Writes (x, y, text, colour) to the right of each line's end, pushed apart where they would cover each other."""
-    low, high = axes.get_ylim()
+    height = math.log if axes.get_yscale() == "log" else float
+    low, high = (height(end) for end in axes.get_ylim())
     gap = (high - low) * 1.3 * axes.figure.dpi / 72 * SIZES["font.size"] / axes.bbox.height
     floor = low
     for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        floor = max(y, floor)
+        floor = max(height(y), floor)
         axes.annotate(
             text,
             (x, y),
-            (10, (floor - y) / (high - low) * axes.bbox.height * 72 / axes.figure.dpi),
+            (10, (floor - height(y)) / (high - low) * axes.bbox.height * 72 / axes.figure.dpi),
             textcoords="offset points",
             color=colour,
             va="center",
@@ -190,6 +207,28 @@ def panels(axes: Axes, heights: Sequence[float]) -> list[Axes]:
     for panel in stacked[:-1]:
         panel.tick_params(labelbottom=False)
     return stacked
+
+
+def columns(axes: Axes, names: Sequence[str], variable: str) -> list[Axes]:
+    """Splits the axes into named panels side by side, on a canvas widened for them, with one y axis and x variable.
+
+    The first is `axes`.
+    """
+    canvas = axes.get_figure(root=True)
+    assert canvas is not None  # `new_canvas` made the axes on one
+    canvas.set_size_inches(INCHES[0] * (1 + 0.55 * (len(names) - 1)), INCHES[1] * 1.12)
+    grid = canvas.add_gridspec(1, len(names))
+    axes.set_subplotspec(grid[0])
+    beside = [axes, *(canvas.add_subplot(grid[i], sharex=axes, sharey=axes) for i in range(1, len(names)))]
+    for panel, name in zip(beside, names, strict=True):
+        # The name stands where the title makes way for it; the variable where a legend below does.
+        panel.xaxis.set_label_position("top")
+        panel.set_xlabel(name, loc="left")
+        at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        panel.annotate(variable, (0.5, 0), (0, -24), ha="center", va="top", **at)
+    for panel in beside[1:]:
+        panel.tick_params(labelleft=False)
+    return beside
 
 
 def lay_out(canvas: Canvas) -> None:

@@ -64,9 +64,7 @@ def distances(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.arange(first, keys, device=device)[:, None] - torch.arange(keys, device=device)
 
 
-def _block_causal_attention(
-    q_bhtc: Tensor, k_bhtc: Tensor, v_bhtc: Tensor, scale: float, window: int | None
-) -> Tensor:
+def _block_causal_attention(q_bhtc: Tensor, k_bhtc: Tensor, v_bhtc: Tensor, scale: float, window: int | None) -> Tensor:
     """The same by explicit products, a quarter of the queries at a time, each against no more keys than it sees.
 
     torch's fused attention is slower in bfloat16 than in float32 on CPU; softmax stays float32.

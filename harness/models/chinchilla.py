@@ -47,15 +47,15 @@ class Block(nn.Module):
         return joined(x_btd, self.hidden_output(hidden_bte, dtype), self.scales.branch)
 
     def _scores(self, q_bthc: Tensor, k_bhsc: Tensor, waves_rd: Tensor) -> Tensor:
-        """(q + u) k^T + (q + v) r^T at each pair's distance, float32; -inf in the future (arXiv 1901.02860, section 3.3)."""
-        u_hc, v_hc = (bias.unflatten(0, (self.heads, -1)) for bias in (self.content_bias, self.distance_bias))
+        """(q + u) k^T + (q + v) r^T at each pair's distance, float32, -inf ahead (arXiv 1901.02860, section 3.3)."""
+        u_hc, v_hc = (bias.view(self.heads, -1) for bias in (self.content_bias, self.distance_bias))
         r_hrc = self.distance(waves_rd, q_bthc.dtype).unflatten(-1, (self.heads, -1)).transpose(0, 1)
         content_bhts = (q_bthc + u_hc.to(q_bthc.dtype)).transpose(1, 2) @ k_bhsc.transpose(-1, -2)
         far_bhtr = (q_bthc + v_hc.to(q_bthc.dtype)).transpose(1, 2) @ r_hrc.transpose(-1, -2)
         distance_ts = distances(q_bthc.shape[1], k_bhsc.shape[2], q_bthc.device)
         index_bhts = distance_ts.clamp(min=0).expand(*far_bhtr.shape[:2], -1, -1)
         scores_bhts = content_bhts.float() + far_bhtr.float().gather(-1, index_bhts)
-        return scores_bhts.masked_fill(distance_ts < 0, float("-inf"))
+        return torch.where(distance_ts < 0, float("-inf"), scores_bhts)
 
 
 class Chinchilla(LanguageModel):

@@ -79,9 +79,10 @@ class LanguageModel(nn.Module):
 
     def forward(self, tokens_bt: Tensor, pasts: Sequence[Past] | None = None) -> Tensor:
         """logits_btv, float32; with `pasts`, the tokens follow those that these have kept, and are kept too."""
+        kept: Sequence[Past | None] = pasts or [None] * len(self.blocks)
         start = pasts[0].length if pasts else 0
         x_btd, tables = self.embed(tokens_bt, start), self.tables(start + tokens_bt.shape[1], start)
-        for block, past in zip(self.blocks, pasts or [None] * len(self.blocks), strict=True):
+        for block, past in zip(self.blocks, kept, strict=True):
             x_btd = block(x_btd, torch.float32, *tables, past=past)
         return self.logits(x_btd, torch.float32)
 

@@ -1,4 +1,4 @@
-"""GPT-1: learned positions, LayerNorm after each half block and none at the end, GELU, the head tied to the embedding."""
+"""GPT-1: learned positions, LayerNorm after each half block and none at the end, GELU, a tied head."""
 
 import torch
 from torch import Tensor, nn

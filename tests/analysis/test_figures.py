@@ -32,6 +32,7 @@ from analysis.study import Study
 from analysis.wording import estimate, percent, power_of_ten, rounded, short_number, with_error
 from harness.refusal import Refusal
 from tests.analysis.planted import LINES, SHAPES, write_planted
+from tests.analysis.valleys import write_coordinates, write_rates
 from tests.analysis.worlds import planted_loss
 
 
@@ -57,8 +58,13 @@ def isoflop_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(study: Study, planted: Path, isoflop_table: Path) -> dict[str, Picture]:
+def pictures(
+    study: Study, planted: Path, isoflop_table: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Picture]:
+    results = tmp_path_factory.mktemp("results")
     others = {
+        "rates": Study(write_rates(results / "rates")),
+        "coordinates": Study(write_coordinates(results / "coordinates")),
         "curve": Study(planted, law_name="power_floor_C", bootstrap=40),
         "isoflop": Study(isoflop_table, bootstrap=40),
     }

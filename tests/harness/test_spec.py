@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from harness.anatomy import ANATOMIES
 from harness.refusal import Refusal
 from harness.spec import Spec, make_spec
 
@@ -27,17 +28,26 @@ CHANGES: dict[str, Any] = {
     "vocab_size": 512, "corpus": "kjv", "tokenizer": "bpe", "unique_tokens": 5_120_000, "epochs": 2.0,
     "tokens": 2_048_000, "learning_rate": 0.01, "batch_tokens": 2_048, "schedule": "cosine", "warmup_tokens": 1_024,
     "cooldown_fraction": 0.3, "beta1": 0.8, "beta2": 0.99, "epsilon": 1e-9, "weight_decay": 0.2, "clip_norm": 2.0,
+    "kv_heads": 2, "head_width": 8, "mlp_width": 100, "activation": "swiglu", "norm": "rms", "norm_epsilon": 1e-5,
+    "qk_norm": "none", "rotary_base": 500_000.0, "window": 4, "parametrisation": "mup", "base_width": 32,
+    "base_depth": 1,
     "device": "cuda", "precision": "bf16", "kernel": "compiled", "eval_tokens": 1_024, "evals_per_doubling": 4,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("field", [name for name in Spec.model_fields if name not in ("schema_version", "parent")])
 def test_every_field_takes_part_in_the_name(field: str) -> None:
-    changes = {field: CHANGES[field]}
-    if field == "vocab_size":
-        changes["tokenizer"] = "bpe"
-    other = make(tokenizer="bpe") if field == "vocab_size" else make()
-    assert make(**changes).run_id != other.run_id
+    needed = {"vocab_size": {"tokenizer": "bpe"}, "window": {"variant": "gpt3"}}
+    needed |= {"base_width": {"parametrisation": "mup"}, "base_depth": {"parametrisation": "completep"}}
+    others = needed.get(field, {})
+    assert make(**others, **{field: CHANGES[field]}).run_id != make(**others).run_id
+
+
+@pytest.mark.parametrize("variant", ANATOMIES)
+def test_saying_what_is_so_unasked_changes_no_name(variant: str) -> None:
+    quiet = make(variant=variant)
+    assert make(**quiet.model_dump()).run_id == quiet.run_id
+    assert make(**quiet.model_dump()).trunk_id == quiet.trunk_id
 
 
 @pytest.mark.parametrize(("changes", "run_id", "trunk_id"), GOLDEN)
@@ -79,6 +89,24 @@ REFUSED = [
     ({"depth": "two"}, "depth='two'"),
     ({"depth": True}, "depth=True"),
     ({"parent": "0123456789ab"}, "parent="),
+    ({"variant": "modem"}, "did you mean 'modern'"),
+    ({"width": 66, "heads": 22}, "rotates 3 features in pairs"),
+    (
+        {"variant": "neox", "width": 48},
+        "rotates 3 features in pairs: it must be even and at least 2; use width=44",
+    ),
+    ({"kv_heads": 3}, "heads=4 is not divisible by kv_heads=3"),
+    ({"variant": "gpt2", "kv_heads": 2}, "use kv_heads=4"),
+    ({"variant": "gpt2", "activation": "swiglu"}, "use activation=gelu"),
+    ({"variant": "gpt2", "qk_norm": "rms"}, "qk_norm='rms'"),
+    ({"norm": "layer"}, "plain_rms or rms"),
+    ({"window": 32}, "variant=gpt3"),
+    ({"variant": "gpt3", "window": 65}, "at most 64"),
+    ({"variant": "gpt2", "rotary_base": 10_000.0}, "learned positions"),
+    ({"rotary_base": 0.5}, "use 10000"),
+    ({"base_width": 32}, "knows no base width"),
+    ({"parametrisation": "mup", "base_depth": 1}, "knows no base depth"),
+    ({"parametrisation": "mop"}, "parametrisation='mop'"),
     ({"cooldown_fraction": 0.0001}, "cooldown_fraction"),
     ({"schedule": "cosine", "warmup_tokens": 9_000_000}, "warmup_tokens"),
 ]

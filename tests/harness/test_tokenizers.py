@@ -1,12 +1,21 @@
 """Every tokenizer gives back the text, counts its bytes, and keeps the end of text out of it."""
 
+import json
 import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer as Engine
 
+from harness import machine
+from harness.dataset import prepare
 from harness.refusal import Refusal
-from harness.tokenizers import TOKENIZERS, Tokenizer, build_tokenizer, load_tokenizer
+from harness.spec import make_spec
+from harness.tokenizers import TOKENIZERS, Tokenizer, build_tokenizer, file_name, load_tokenizer
 
 VOCABULARY = {"bytes": 256, "bpe": 300, "gpt2": 50_257}
 TRAINING = ["the cat sat on the mat, and the rat ran to the cat. " * 40, "Ünïcode — 語言 🙂 words; words! " * 40]
@@ -113,3 +122,184 @@ def test_a_vocabulary_that_cannot_be_is_refused(name: str, vocab_size: int, cure
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(Refusal, match="no tokenizer is called 'byte': did you mean 'bytes'"):
         build_tokenizer("byte", [], 256)
+
+
+# Anyone's tokenizer.json
+
+
+def own_engine() -> Engine:
+    return Engine.from_str(build_tokenizer("bpe", TRAINING, 300).definition)
+
+
+def pythia_like() -> Engine:
+    """Added runs of spaces, NFC, a special end and padding."""
+    engine = own_engine()
+    engine.normalizer = normalizers.NFC()
+    engine.add_special_tokens(["<|endoftext|>", "<|padding|>"])
+    engine.add_tokens([" " * count for count in (2, 4, 8)])
+    return engine
+
+
+def llama3_like() -> Engine:
+    """A pattern before the bytes, a special token put before each text, limits that must not bind."""
+    engine = own_engine()
+    split = pre_tokenizers.Split(Regex(r" ?\p{L}+|\s+|[^\s\p{L}]+"), behavior="isolated")
+    engine.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
+    engine.add_special_tokens(["<|begin_of_text|>"])
+    begin = engine.token_to_id("<|begin_of_text|>")
+    engine.post_processor = processors.TemplateProcessing(
+        single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", begin)]
+    )
+    engine.enable_truncation(4)
+    engine.enable_padding(length=64)
+    return engine
+
+
+FILES: dict[str, Callable[[], Engine]] = {"plain": own_engine, "pythia": pythia_like, "llama 3": llama3_like}
+
+
+@pytest.fixture(params=FILES)
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return written(FILES[request.param](), tmp_path)
+
+
+def written(engine: Engine, folder: Path) -> Path:
+    engine.save(str(folder / "tokenizer.json"))
+    return folder / "tokenizer.json"
+
+
+def test_a_file_gives_back_every_text_and_counts_its_bytes(file: Path) -> None:
+    tokenizer = build_tokenizer(str(file), [], 512)
+    again = load_tokenizer(tokenizer.name, tokenizer.definition)
+    assert tokenizer.name == str(file)
+    assert again.hash == tokenizer.hash
+    normal = normalizers.NFC().normalize_str if "NFC" in file.read_text() else str
+    for text in (*TEXTS, *random_texts(50), "a  b    c", "<|padding|><|begin_of_text|>"):
+        ids, plain = tokenizer.encode(text), normal(text)
+        assert tokenizer.decode(ids) == plain
+        assert int(tokenizer.token_bytes[ids].sum()) == len(plain.encode())
+        assert tokenizer.end_of_text not in ids
+        assert np.array_equal(again.encode(text), ids)
+    assert tokenizer.token_bytes[tokenizer.end_of_text] == 0
+    assert tokenizer.decode([tokenizer.end_of_text, *tokenizer.encode("a cat"), 511]) == "a cat"
+
+
+def test_a_file_s_ids_are_the_library_s(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(str(written(pythia_like(), tmp_path)), [], 512)
+    for text in (*TRAINING, "    indented    by added tokens"):
+        assert tokenizer.encode(text).tolist() == pythia_like().encode(text).ids
+
+
+def test_a_vocabulary_may_be_padded_but_not_cut(file: Path) -> None:
+    size = build_tokenizer(str(file), [], 512).vocab_size
+    assert size == max(Engine.from_file(str(file)).get_vocab().values()) + 1
+    assert build_tokenizer(str(file), [], size).vocab_size == size
+    with pytest.raises(Refusal, match=f"vocab_size={size - 1}: .* use vocab_size={size} or more"):
+        build_tokenizer(str(file), [], size - 1)
+
+
+@pytest.mark.parametrize("eos", ["<|nothing|>", {"content": "<|nothing|>"}], ids=str)
+def test_the_end_of_text_may_be_named_beside_it(eos: Any, tmp_path: Path) -> None:
+    path = written(own_engine(), tmp_path)
+    path.write_text(path.read_text().replace("<|endoftext|>", "<|nothing|>"))
+    with pytest.raises(Refusal, match=r"has no <\|endoftext\|>, and the tokenizer_config.json"):
+        build_tokenizer(str(path), [], 300)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": eos}))
+    assert build_tokenizer(str(path), [], 300).end_of_text == own_engine().token_to_id("<|endoftext|>")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": ["<|nothing|>"]}))
+    with pytest.raises(Refusal, match="documents have to end"):
+        build_tokenizer(str(path), [], 300)
+
+
+def _changed(**parts: Any) -> Callable[[Engine], None]:
+    def change(engine: Engine) -> None:
+        for name, part in parts.items():
+            setattr(engine, name, part)
+
+    return change
+
+
+def _swallowing(engine: Engine) -> None:
+    engine.add_tokens([AddedToken("cat", lstrip=True)])
+
+
+BYTES, SPLIT = pre_tokenizers.ByteLevel(add_prefix_space=False), pre_tokenizers.Split(" ", behavior="removed")
+LOSSY = {
+    "its tokens are no bytes": _changed(pre_tokenizer=pre_tokenizers.Whitespace()),
+    "it puts a space before each text": _changed(pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=True)),
+    "it changes the text": _changed(normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])),
+    "it drops parts of the text": _changed(pre_tokenizer=pre_tokenizers.Sequence([SPLIT, BYTES])),
+    "its added tokens swallow spaces": _swallowing,
+}
+
+
+@pytest.mark.parametrize("cause", LOSSY)
+def test_a_file_that_loses_bytes_is_refused(cause: str, tmp_path: Path) -> None:
+    engine = own_engine()
+    LOSSY[cause](engine)
+    with pytest.raises(Refusal, match=f"{cause}, so that the bytes of a text cannot be counted"):
+        build_tokenizer(str(written(engine, tmp_path)), [], 512)
+
+
+@pytest.mark.parametrize(
+    ("cause", "changes"),
+    [
+        ("its tokens are no byte pairs", {"type": "WordLevel", "unk_token": "a"}),
+        ("it merges at random", {"dropout": 0.5}),
+        ("it marks where words end", {"end_of_word_suffix": "</w>"}),
+        ("some bytes have no token", {"vocab": {"<|endoftext|>": 0, "a": 1}, "merges": []}),
+    ],
+)
+def test_a_model_that_loses_bytes_is_refused(cause: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    path = written(own_engine(), tmp_path)
+    stored = json.loads(path.read_text())
+    stored["model"] |= changes
+    path.write_text(json.dumps(stored))
+    with pytest.raises(Refusal, match=cause):
+        build_tokenizer(str(path), [], 512)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "{torn", '{"model": {"vocab": {}}}', "\udcff"])
+def test_a_file_that_is_no_tokenizer_is_refused_in_one_line(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(Refusal, match=r"is no tokenizer\.json") as refusal:
+        build_tokenizer(str(path), [], 512)
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(Refusal, match=r"No such file or directory; name a tokenizer.json, or one of bytes, bpe, gpt2"):
+        build_tokenizer(str(tmp_path / "nowhere.json"), [], 512)
+
+
+def test_a_spec_may_name_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(pythia_like(), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    fields = {"depth": 1, "width": 16, "heads": 1, "unique_tokens": 102_400, "tokens": 102_400, "vocab_size": 512}
+    resolved = machine.resolve({**fields, "tokenizer": "tokenizer.json"})
+    assert make_spec(resolved).tokenizer == str(path)
+    assert machine.resolve({**fields, "tokenizer": "bytes"})["tokenizer"] == "bytes"
+    with pytest.raises(Refusal, match=r"no tokenizer is called 'byte', nor is it a path .*did you mean 'bytes'"):
+        make_spec({**fields, "tokenizer": "byte"})
+
+
+def test_a_corpus_is_built_anew_when_the_file_changes(tmp_path: Path, corpus: Path) -> None:
+    path = written(own_engine(), tmp_path)
+    first = prepare(str(corpus), str(path), 512, tmp_path / "cache")
+    assert prepare(str(corpus), str(path), 512, tmp_path / "cache").folder == first.folder
+    assert np.array_equal(first.tokenizer.encode("the cat"), own_engine().encode("the cat").ids)
+    assert first.token_bytes[first.val].sum() == first.manifest["val"]["bytes"]
+    written(pythia_like(), tmp_path)
+    assert prepare(str(corpus), str(path), 512, tmp_path / "cache").data_hash != first.data_hash
+
+
+def test_gpt2_s_own_file_is_known_by_name(tmp_path: Path) -> None:
+    gpt2 = built("gpt2", [])
+    engine = Engine.from_str(gpt2.definition)
+    engine.add_special_tokens(["<|endoftext|>"])
+    path = written(engine, tmp_path)
+    assert file_name(path, 50_257) == "gpt2"
+    assert file_name(path, 50_304) == str(path)
+    stored = json.loads(path.read_text())
+    stored["normalizer"] = {"type": "NFC"}
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(stored))
+    assert file_name(other, 50_257) == str(other)

@@ -1,0 +1,57 @@
+"""The commands `export` and `import`: runs to Hugging Face folders and back, and what is said of it."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from harness import record
+from harness.counts import counts
+from harness.exchange.export import export
+from harness.exchange.imported import Told, bring_in
+from harness.refusal import Refusal
+
+
+def write_out(arguments: argparse.Namespace, folder: Path, cache: Path) -> dict[str, Any]:
+    """Exports the run; the answer is what --json prints."""
+    if (folder / "sweep.json").is_file():
+        raise Refusal(f"{folder.name} is a sweep, and a folder holds one run: name one of its run ids")
+    run = record.read_run(folder)
+    out = Path(arguments.out or f"exported/{run.run_id}").absolute()
+    published = export(run, out, cache)
+    return {"run_id": run.run_id, "folder": str(out), "architecture": published.architecture}
+
+
+def bring(arguments: argparse.Namespace, results: Path, cache: Path) -> dict[str, Any]:
+    """Imports the folder; the answer is what --json prints."""
+    told = Told(arguments.corpus, arguments.tokens, arguments.context, arguments.tokenizer)
+    run = bring_in(Path(arguments.folder), results, cache, arguments.tasks, told)
+    spec, last, done = run.spec, run.points[-1], run.done or {}
+    return {
+        "run_id": run.run_id,
+        "folder": str(run.folder),
+        "model_type": done["model_type"],
+        "variant": spec.variant,
+        "params": counts(spec).params,
+        "context": spec.context,
+        "tokenizer": spec.tokenizer,
+        "corpus": spec.corpus,
+        "phase": last.phase,
+        "tokens": spec.tokens if last.phase == "decayed" else None,
+        "scores": last.scores,
+    }
+
+
+def show_exported(answer: dict[str, Any]) -> None:
+    print(f"{answer['folder']}: run {answer['run_id']} as {answer['architecture']}, for AutoModelForCausalLM")
+
+
+def show_imported(answer: dict[str, Any]) -> None:
+    shape = f"{answer['variant']}, {answer['params']:,} parameters, context {answer['context']}"
+    print(f"run {answer['run_id']} in {answer['folder']}: {answer['model_type']} as {shape}, {answer['tokenizer']}")
+    if answer["phase"] != "decayed":
+        print("nobody said how many tokens it was trained on (--tokens), so no law is fitted to it")
+    scores = answer["scores"]
+    for name in sorted(name for name in scores if not name.endswith("_stderr")):
+        error = scores.get(f"{name}_stderr", math.nan)
+        print(f"  {name}  {scores[name]:.4f}" + (f" ± {error:.4f}" if math.isfinite(error) else ""))
