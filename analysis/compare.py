@@ -226,7 +226,10 @@ def _frontiers(sides: Sequence[str], runs: Sequence[Sequence[Run]]) -> tuple[str
 
     curves = []
     for side, done in zip(sides, runs, strict=True):
-        last = [(counts(run.spec).flops * float(run.spec.tokens), run) for run in done]
+        known = [
+            run for run in done if run.points[-1].phase == "decayed"
+        ]  # of what came from elsewhere D may be unknown
+        last = [(counts(run.spec).flops * float(run.spec.tokens), run) for run in known]
         points: list[tuple[float, float]] = []
         for flops, run in sorted(last, key=lambda pair: pair[0]):
             loss = run.points[-1].scores.get(f"lm_{run.spec.corpus}/nll", math.inf)

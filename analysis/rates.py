@@ -20,7 +20,7 @@ from harness.refusal import Refusal
 
 AXES = ("width", "depth")
 SAME = ("variant", "corpus", "tokenizer", "context", "batch_tokens", "unique_tokens", "schedule")
-COLUMNS = ("parametrisation", *AXES, "seed", "learning_rate", "loss")
+COLUMNS = ("parametrisation", *AXES, "seed", "learning_rate")
 HELD = math.sqrt(2)  # a drift below this factor is a rate that holds
 ORDER = "standard mup completep"
 WIDEST = 2.0  # a rate that is not known to within this factor is not known
@@ -189,11 +189,10 @@ def rate_curves(
     `failed` has the parametrisation, width, depth and learning_rate of runs that did not end. Refused where runs differ
     in anything else that moves the best rate.
     """
-    if not varies_rate(table):
-        raise Refusal(
-            f"no size was trained at {FEWEST_PLACES} learning rates or more: there is no best rate to look for"
-        )
-    rows, notes = _at_one_budget(usable(table, ("learning_rate", "loss"))[0])
+    rows, _ = usable(table, ("learning_rate", "loss"))
+    if not varies_rate(rows):
+        raise Refusal(f"no size was trained to the end at {FEWEST_PLACES} learning rates: there is no best rate yet")
+    rows, notes = _at_one_budget(rows)
     axis = size_axis(rows)
     for name in SAME:
         if name in rows and rows[name].nunique() > 1:
@@ -263,7 +262,9 @@ class _Known:
         valley, losses = self.curve.valley, self.curve.losses
         assert valley is not None  # callers ask of curves whose vertex is known
         beyond = losses.between(np.clip(x, losses.x_k[0], losses.x_k[-1]))
-        beyond = beyond + valley.noise / math.sqrt(self.curve.seeds) * random.standard_normal(len(x))
+        runs_k = np.isfinite(losses.loss_sk).sum(axis=0)
+        runs = runs_k[np.abs(losses.x_k[:, None] - x).argmin(axis=0)]
+        beyond = beyond + valley.noise / np.sqrt(runs) * random.standard_normal(len(x))
         inside = (x >= valley.low) & (x <= valley.high)
         return np.asarray(np.where(inside, cubic(self.powers_rp, x - valley.centre), beyond))
 
@@ -390,4 +391,5 @@ def _method(curves: Sequence[Curve], level: float, draws: int) -> str:
     )
     if seeds == 1:
         return f"{how}; with one seed, what a seed shifts at all rates together is not in them."
-    return f"{how}, or where they are further apart, from how the {seeds} seeds' own cubics differ over all curves."
+    how += f", or where they are further apart, from how the {seeds} seeds' own cubics differ over all curves"
+    return f"{how}. What a rate costs far from a size's best is interpolated, with the scatter near it."

@@ -21,7 +21,8 @@ from analysis.laws.law import Law
 from analysis.laws.powers import CHINCHILLA
 from analysis.optimum import Shapes, allocation
 from analysis.profile import Profile, profile
-from analysis.rates import AXES, Rates, rate_curves, varies_rate
+from analysis.rates import COLUMNS as RATE_COLUMNS
+from analysis.rates import Rates, rate_curves, varies_rate
 from analysis.selection import usable
 from analysis.table import PART_COLUMNS, load
 from analysis.transfer import Transfer, transfer
@@ -139,8 +140,9 @@ class Study:
     @cached_property
     def lawless(self) -> str:
         """Why no law is asked of the rungs, and what is; empty where one is, or was named."""
-        asked = {"the best learning rate of each size (--rates)": self.varies_rate}
-        asked |= {"how far activations move (report)": self.checks_coordinates}
+        how = f"scalelaw fit {self.root.name} --rates"
+        asked = {f"the best learning rate of each size ({how})": self.varies_rate}
+        asked |= {"how far activations move": self.checks_coordinates}
         found = " and ".join(name for name, wanted in asked.items() if wanted)
         if self.law_name or not found:
             return ""
@@ -149,7 +151,8 @@ class Study:
 
     @cached_property
     def varies_rate(self) -> bool:
-        return varies_rate(self.raw)
+        """Of a sweep as it was laid out, whether or not its runs have ended."""
+        return varies_rate(self.raw if self.is_table else pd.DataFrame(map(_place, self.runs)))
 
     @cached_property
     def checks_coordinates(self) -> bool:
@@ -158,9 +161,8 @@ class Study:
     @cached_property
     def rates(self) -> Rates:
         """Loss against learning rate at each size, and the best rate of each; refused where rates were not varied."""
-        names = ["parametrisation", *AXES, "learning_rate"]
-        lost = [run.spec.model_dump(include=set(names)) for run in self.runs if run.done is None and run.failure]
-        return rate_curves(self.raw, pd.DataFrame(lost, columns=names), LEVEL)
+        lost = [_place(run) for run in self.runs if run.done is None and run.failure]
+        return rate_curves(self.raw, pd.DataFrame(lost), LEVEL)
 
     @cached_property
     def coordinates(self) -> Coordinates:
@@ -273,6 +275,11 @@ class Study:
     def transfers(self) -> dict[str, Transfer]:
         """Domain by domain, how loss there follows the training text; refused where no other domain was scored."""
         return transfer(self.table, level=LEVEL, bootstrap=min(self.bootstrap, BESIDE))
+
+
+def _place(run: Run) -> dict[str, Any]:
+    """Where a run lies among others of a rate sweep."""
+    return {name: getattr(run.spec, name) for name in RATE_COLUMNS}
 
 
 def law_in_words(study: Study) -> dict[str, str]:

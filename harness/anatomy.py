@@ -57,6 +57,7 @@ class Anatomy:
     biases: bool
     tied: bool  # the head is the embedding
     final_norm: bool = True
+    pre_norm: bool = True  # each half block normalises what it reads, not what it leaves
     qk_norms: tuple[str, ...] = ("none",)
     grouped: bool = False  # whether several heads may share keys and values
     banded: bool = False  # whether every other layer sees no further than `window`
@@ -73,6 +74,7 @@ ANATOMIES: dict[str, Anatomy] = {
         biases=True,
         tied=True,
         final_norm=False,
+        pre_norm=False,
     ),
     "gpt2": Anatomy(
         source="Radford et al. 2019",

@@ -89,7 +89,7 @@ def generate(model: LanguageModel, prompt_ids: Sequence[int], settings: Settings
     window = list(prompt_ids)[-model.context :] or [end_of_text]
     unread, pasts = window, model.pasts()
     for _ in range(settings.tokens):
-        logits_v = model(torch.tensor([unread], device=device), pasts)[0, -1]
+        logits_v = model.next_logits(torch.tensor([unread], device=device), pasts)[0]
         token = next_token(logits_v, settings, generator)
         if token == end_of_text:
             return

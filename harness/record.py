@@ -144,7 +144,10 @@ def _read_spec(folder: Path) -> Spec:
         raise Refusal(
             f"{folder} holds no readable spec.json, so it is no run: name a folder under results/<sweep>/runs"
         )
-    spec = make_spec(fields)
+    try:
+        spec = make_spec(fields)
+    except Refusal as refusal:
+        raise Refusal(f"{folder}/spec.json is no valid spec ({refusal}): it was edited; restore it") from None
     if spec.run_id != folder.name:
         raise Refusal(
             f"{folder}/spec.json hashes to {spec.run_id}, not to its folder's name: it was edited; restore it"

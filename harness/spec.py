@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.anatomy import CHOICES, check_shape, completed
+from harness.anatomy import ANATOMIES, CHOICES, check_shape, completed
 from harness.refusal import Refusal, nearest
 
 FIRST_EVAL_STEP = 64
@@ -99,6 +99,11 @@ class Spec(BaseModel):
         if self.parent is not None:
             raise ValueError(f"parent={self.parent!r}: a run cannot start from another's weights yet; leave it out")
         check_shape(self)
+        if self.parametrisation == "completep" and not ANATOMIES[self.variant].pre_norm:
+            raise ValueError(
+                f"parametrisation=completep: its depth rules are for blocks that normalise what they read, and "
+                f"variant={self.variant} normalises what they leave; use parametrisation=mup, or variant=gpt2"
+            )
         for size, moves in (
             ("width", self.parametrisation != "standard"),
             ("depth", self.parametrisation == "completep"),

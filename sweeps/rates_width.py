@@ -31,7 +31,7 @@ BASE_VERTEX = {"standard": -6.25, "completep": -5.5}
 
 
 def around(vertex: float, parametrisation: str, depth: int, width: int) -> Axis:
-    """Rates an octave to either side of 2^vertex by quarters, two seeds each; two octaves off, and the base's, with one."""
+    """Two seeds an octave to either side of 2^vertex by quarters; one two octaves off, and at the base's vertex."""
     near = [vertex + quarter / 4 for quarter in range(-4, 5)]
     far = {vertex - 2, vertex + 2, BASE_VERTEX[parametrisation]} - set(near)
     points = [(exponent, seed) for exponent in near for seed in (0, 1)] + [(exponent, 0) for exponent in sorted(far)]

@@ -49,4 +49,5 @@ def _part(axes: Axes, part: Part, index: int, last: bool) -> None:
 
 
 def _label(part: Part) -> str:
-    return f"{part.name} {part.power.value:+.2f}".replace("_", " ")
+    power = round(part.power.value, 2) + 0.0  # no minus before nought
+    return f"{part.name} {power:+.2f}".replace("_", " ")

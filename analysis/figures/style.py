@@ -216,7 +216,7 @@ def columns(axes: Axes, names: Sequence[str], variable: str) -> list[Axes]:
     """
     canvas = axes.get_figure(root=True)
     assert canvas is not None  # `new_canvas` made the axes on one
-    canvas.set_size_inches(INCHES[0] * (1 + 0.55 * (len(names) - 1)), INCHES[1] * 1.12)
+    canvas.set_size_inches(INCHES[0] * (1 + 0.5 * (len(names) - 1)), INCHES[1] * 1.12)
     grid = canvas.add_gridspec(1, len(names))
     axes.set_subplotspec(grid[0])
     beside = [axes, *(canvas.add_subplot(grid[i], sharex=axes, sharey=axes) for i in range(1, len(names)))]

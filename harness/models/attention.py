@@ -45,8 +45,8 @@ def causal_attention(
         window = None
     if queries == keys and q_bhtc.dtype == torch.bfloat16 and q_bhtc.device.type == "cpu":
         return _block_causal_attention(q_bhtc, k_bhsc, v_bhsc, scale, window)
-    if queries == keys and window is None:
-        return F.scaled_dot_product_attention(q_bhtc, k_bhsc, v_bhsc, is_causal=True, scale=scale)
+    if window is None and queries in (1, keys):  # a single query stands last and sees every key
+        return F.scaled_dot_product_attention(q_bhtc, k_bhsc, v_bhsc, is_causal=queries > 1, scale=scale)
     seen_ts = visible(queries, keys, window, q_bhtc.device)
     return F.scaled_dot_product_attention(q_bhtc, k_bhsc, v_bhsc, attn_mask=seen_ts, scale=scale)
 

@@ -79,12 +79,19 @@ class LanguageModel(nn.Module):
 
     def forward(self, tokens_bt: Tensor, pasts: Sequence[Past] | None = None) -> Tensor:
         """logits_btv, float32; with `pasts`, the tokens follow those that these have kept, and are kept too."""
+        return self.logits(self._stream(tokens_bt, pasts), torch.float32)
+
+    def next_logits(self, tokens_bt: Tensor, pasts: Sequence[Past]) -> Tensor:
+        """logits_bv after the last of the tokens, which follow those that `pasts` have kept, and are kept too."""
+        return self.logits(self._stream(tokens_bt, pasts)[:, -1:], torch.float32)[:, 0]
+
+    def _stream(self, tokens_bt: Tensor, pasts: Sequence[Past] | None) -> Tensor:
         kept: Sequence[Past | None] = pasts or [None] * len(self.blocks)
         start = pasts[0].length if pasts else 0
         x_btd, tables = self.embed(tokens_bt, start), self.tables(start + tokens_bt.shape[1], start)
         for block, past in zip(self.blocks, kept, strict=True):
             x_btd = block(x_btd, torch.float32, *tables, past=past)
-        return self.logits(x_btd, torch.float32)
+        return x_btd
 
     def pasts(self) -> list[Past]:
         """Empty room for the keys and values of one window."""

@@ -106,6 +106,7 @@ REFUSED = [
     ({"rotary_base": 0.5}, "use 10000"),
     ({"base_width": 32}, "knows no base width"),
     ({"parametrisation": "mup", "base_depth": 1}, "knows no base depth"),
+    ({"variant": "gpt1", "parametrisation": "completep"}, "use parametrisation=mup"),
     ({"parametrisation": "mop"}, "parametrisation='mop'"),
     ({"cooldown_fraction": 0.0001}, "cooldown_fraction"),
     ({"schedule": "cosine", "warmup_tokens": 9_000_000}, "warmup_tokens"),
