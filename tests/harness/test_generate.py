@@ -88,7 +88,9 @@ def test_text_is_the_same_with_nothing_kept(variant: str, temperature: float) ->
 
 def test_each_token_is_read_once_until_the_window_is_full() -> None:
     model, read = shaken("gpt2"), []
-    model.register_forward_hook(lambda _, inputs, logits: read.append((inputs[0].shape[1], logits.requires_grad)))
+    model.blocks[0].register_forward_hook(
+        lambda _, inputs, y_btd: read.append((inputs[0].shape[1], y_btd.requires_grad))
+    )
     assert len(list(generate(model, [1, 2, 3, 4, 5, 6], Settings(tokens=30), NEVER))) == 30
     assert [tokens for tokens, _ in read] == [6, *[1] * 10, 8, *[1] * 8, 8, *[1] * 8, 8]
     assert not any(grad for _, grad in read)

@@ -10,7 +10,7 @@ from harness.spec import Spec, make_spec
 
 FIELDS: dict[str, Any] = {"depth": 2, "width": 64, "heads": 4, "unique_tokens": 10_240_000, "tokens": 1_024_000}
 
-# A change here renames every run on every disk: raise SCHEMA_VERSION and say so in the lab book.
+# A change here renames every run on every disk.
 GOLDEN = [
     ({}, "311953900e48", "db708dded8ce"),
     ({"tokens": 2048000}, "cd1606462711", "db708dded8ce"),
