@@ -1,5 +1,6 @@
 """One worker: claims a trunk, trains its rungs, takes the next; it knows run folders and never the study."""
 
+import gc
 import os
 import signal
 import threading
@@ -44,6 +45,7 @@ def work(root: Path, cache: Path, only: str | None = None, parent: int | None = 
                 rungs = [spec for spec in trunk if pending(root, spec.run_id)] if mine else []
                 if rungs:
                     failed |= not _train(root, rungs, design, cache, stop)
+                    gc.collect()  # a Trainer is full of cycles: uncollected, each trunk's model and moments stay
                     break
         else:
             return int(failed)
