@@ -65,5 +65,8 @@ class GPTModule(L.LightningModule):
     def restore(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        moments = state["optimizer"]
+        # Trunks saved when every model had a group for vectors, even one without any.
+        groups = [group for group in moments["param_groups"] if group["params"]]
+        self.optimizer.load_state_dict({**moments, "param_groups": groups})
         self.loss_ema = state["loss_ema"].to(self.spec.device, copy=True)

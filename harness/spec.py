@@ -15,6 +15,9 @@ FIRST_EVAL_STEP = 64
 # Fields that came after the first studies: left at what they are unasked, they change no run's name.
 LATER_FIELDS = (*CHOICES, "parametrisation", "base_width", "base_depth")
 
+# Parametrisations whose rules follow size, and which sizes.
+BASES = {"mup": ("width",), "completep": ("width", "depth")}
+
 # Name -> ids; None: trained to whatever size the spec says
 TOKENIZER_VOCABULARY: dict[str, int | None] = {"bytes": 256, "bpe": None, "gpt2": 50_257}
 
@@ -88,10 +91,17 @@ class Spec(BaseModel):
         """Stores every choice that was left open; what cannot be read is left for the fields to refuse."""
         defaults = {name: field.default for name, field in cls.model_fields.items() if not field.is_required()}
         fields = {**defaults, **given}
-        sizes = [fields.get(name) for name in ("depth", "width", "heads", "context")]
+        fields |= {name: _whole(fields.get(name)) for name in ("depth", "width", "heads", "context")}
+        sizes = [fields[name] for name in ("depth", "width", "heads", "context")]
         if not all(isinstance(size, int) and size > 0 for size in sizes) or not isinstance(fields["variant"], str):
             return given
         fields = completed(fields)
+        for size in BASES.get(fields["parametrisation"], ()):
+            if f"base_{size}" not in fields:
+                raise ValueError(
+                    f"parametrisation={fields['parametrisation']} follows {size} from a base at which its rates were "
+                    f"found, and none is given; say base_{size}, for instance that of the smallest run"
+                )
         return {"base_width": fields["width"], "base_depth": fields["depth"], **fields}
 
     @model_validator(mode="after")
@@ -99,20 +109,26 @@ class Spec(BaseModel):
         if self.parent is not None:
             raise ValueError(f"parent={self.parent!r}: a run cannot start from another's weights yet; leave it out")
         check_shape(self)
+        self._check_bases()
+        self._check_budget()
+        self._check_tokenizer()
+        return self
+
+    def _check_bases(self) -> None:
         if self.parametrisation == "completep" and not ANATOMIES[self.variant].pre_norm:
             raise ValueError(
                 f"parametrisation=completep: its depth rules are for blocks that normalise what they read, and "
                 f"variant={self.variant} normalises what they leave; use parametrisation=mup, or variant=gpt2"
             )
-        for size, moves in (
-            ("width", self.parametrisation != "standard"),
-            ("depth", self.parametrisation == "completep"),
-        ):
-            if not moves and getattr(self, f"base_{size}") != getattr(self, size):
+        for size in ("width", "depth"):
+            base = getattr(self, f"base_{size}")
+            if size not in BASES.get(self.parametrisation, ()) and base != getattr(self, size):
                 raise ValueError(
-                    f"base_{size}={getattr(self, f'base_{size}')}: parametrisation={self.parametrisation} knows no "
-                    f"base {size}; use parametrisation=completep, or leave it out"
+                    f"base_{size}={base}: parametrisation={self.parametrisation} knows no base {size}; "
+                    "use parametrisation=completep, or leave it out"
                 )
+
+    def _check_budget(self) -> None:
         if self.batch_tokens % self.context:
             raise ValueError(
                 f"batch_tokens={self.batch_tokens} is not a multiple of context={self.context}: a step reads whole "
@@ -139,6 +155,8 @@ class Spec(BaseModel):
                 f"warmup_tokens={self.warmup_tokens} reaches into the cool-down of tokens={self.tokens}: the rate must "
                 f"have risen before it falls; use at most {self.branch_step * self.batch_tokens}"
             )
+
+    def _check_tokenizer(self) -> None:
         if self.tokenizer not in TOKENIZER_VOCABULARY and not is_tokenizer_file(self.tokenizer):
             raise ValueError(
                 f"no tokenizer is called {self.tokenizer!r}, nor is it a path to a tokenizer.json: "
@@ -147,7 +165,6 @@ class Spec(BaseModel):
         ids = TOKENIZER_VOCABULARY.get(self.tokenizer)
         if ids not in (None, self.vocab_size):
             raise ValueError(f"vocab_size={self.vocab_size} does not fit tokenizer={self.tokenizer}: use {ids}")
-        return self
 
     @property
     def steps(self) -> int:
@@ -196,6 +213,14 @@ class Spec(BaseModel):
         unasked = completed({**early, "head_width": self.width // self.heads})
         unasked |= {"parametrisation": "standard", "base_width": self.width, "base_depth": self.depth}
         return early | {name: fields[name] for name in LATER_FIELDS if fields[name] != unasked[name]}
+
+
+def _whole(value: Any) -> Any:
+    """The whole number that 64.0 or "64" says; anything else as it is."""
+    try:
+        return int(value) if not isinstance(value, bool) and float(value) == int(float(value)) else value
+    except (TypeError, ValueError, OverflowError):
+        return value
 
 
 def _digest(value: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results"
 
 INTERRUPTED = 130
+IMPORTED = "imported"  # the results folder of runs that were trained elsewhere
 
 
 # --- plan, launch, status
@@ -183,9 +184,13 @@ def _run_or_sweep(arguments: argparse.Namespace, name: str) -> Path:
         if (folder / "sweep.json").is_file() or (folder / "spec.json").is_file():
             return folder
     found = sorted(_results(arguments).glob(f"*/runs/{name}*")) if name.isalnum() else []
-    if len({folder.name for folder in found}) == 1:
-        return found[0]
+    # What was exported and brought in again is the same run, with fewer points.
+    own = [folder for folder in found if folder.parent.parent.name != IMPORTED] or found
+    if len(own) == 1:
+        return own[0]
     rule = f"{len(found)} runs begin so: write more of it" if found else "name a run id, a sweep, or the folder of one"
+    if len({folder.name for folder in own}) == 1:
+        rule = f"it is in {' and '.join(folder.parent.parent.name for folder in own)}: name the folder of one"
     raise Refusal(f"no single run or sweep is called {name!r} under {_results(arguments)}: {rule}")
 
 

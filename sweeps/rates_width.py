@@ -31,9 +31,10 @@ BASE_VERTEX = {"standard": -6.25, "completep": -5.5}
 
 
 def around(vertex: float, parametrisation: str, depth: int, width: int) -> Axis:
-    """Two seeds an octave to either side of 2^vertex by quarters; one two octaves off, and at the base's vertex."""
+    """Two seeds an octave to either side of 2^vertex by quarters; one two octaves off, and around the base's vertex."""
     near = [vertex + quarter / 4 for quarter in range(-4, 5)]
-    far = {vertex - 2, vertex + 2, BASE_VERTEX[parametrisation]} - set(near)
+    base = BASE_VERTEX[parametrisation]
+    far = {vertex - 2, vertex + 2, base, base + 0.5} - set(near)
     points = [(exponent, seed) for exponent in near for seed in (0, 1)] + [(exponent, 0) for exponent in sorted(far)]
     shape = (parametrisation, depth, width)
     return over("parametrisation depth width learning_rate seed", *((*shape, 2.0**e, seed) for e, seed in points))

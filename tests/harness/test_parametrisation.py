@@ -55,13 +55,19 @@ def moved(**changes: Any) -> dict[str, float]:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("parametrisation", ["mup", "completep"])
 def test_at_the_base_only_attention_differs(variant: str, parametrisation: str) -> None:
-    changes = {"variant": variant, "qk_norm": "rms" if variant == "modern" else "none"}
+    changes = {"variant": variant}
     plain, ruled = model_of(parametrisation="standard", **changes), model_of(parametrisation=parametrisation, **changes)
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), ruled.parameters(), strict=True))
     for group in ruled.parameter_groups():
         assert (group.factors.rate, group.factors.decay, group.factors.epsilon) == (1, 1, 1)
     assert (ruled.scales.branch, ruled.scales.logits, ruled.scales.attention) == (1, 1, 1 / 16)
     assert plain.scales.attention == 16**-0.5
+
+
+def test_normalised_queries_and_keys_meet_as_ever() -> None:
+    """Their size does not follow width, and products of at most 1 over head_width would leave every share alike."""
+    scales = [parametrise(spec(qk_norm="rms", parametrisation=name)).attention for name in PARAMETRISATIONS]
+    assert scales == [16**-0.5] * 3
 
 
 @pytest.mark.parametrize(("wider", "deeper"), [(1, 4), (4, 1), (8, 8)])
@@ -105,8 +111,7 @@ def test_the_optimiser_is_given_every_factor() -> None:
 
 def test_completep_moves_alike_at_every_width_where_standard_does_not() -> None:
     grown = {
-        name: [moved(parametrisation=name, width=width, **base) for width in (32, 256)]
-        for name, base in (("standard", {}), ("completep", {}))
+        name: [moved(parametrisation=name, width=width) for width in (32, 256)] for name in ("standard", "completep")
     }
     for part in ("first_block", "last_block", "logits"):
         narrow, wide = (sizes[part] for sizes in grown["completep"])

@@ -38,9 +38,10 @@ CHANGES: dict[str, Any] = {
 @pytest.mark.parametrize("field", [name for name in Spec.model_fields if name not in ("schema_version", "parent")])
 def test_every_field_takes_part_in_the_name(field: str) -> None:
     needed = {"vocab_size": {"tokenizer": "bpe"}, "window": {"variant": "gpt3"}}
-    needed |= {"base_width": {"parametrisation": "mup"}, "base_depth": {"parametrisation": "completep"}}
-    others = needed.get(field, {})
-    assert make(**others, **{field: CHANGES[field]}).run_id != make(**others).run_id
+    scales = {"parametrisation": "completep", "base_width": 64, "base_depth": 2}
+    needed |= {"base_width": scales, "base_depth": scales, "parametrisation": {"base_width": 64}}
+    changed = {**needed.get(field, {}), field: CHANGES[field]}
+    assert make(**changed).run_id != make(**needed.get(field, {})).run_id
 
 
 @pytest.mark.parametrize("variant", ANATOMIES)
@@ -54,6 +55,11 @@ def test_saying_what_is_so_unasked_changes_no_name(variant: str) -> None:
 def test_golden_names(changes: dict[str, Any], run_id: str, trunk_id: str) -> None:
     spec = make(**changes)
     assert (spec.run_id, spec.trunk_id) == (run_id, trunk_id)
+
+
+@pytest.mark.parametrize("width", [64.0, "64"])
+def test_a_whole_number_is_one_however_it_is_written(width: Any) -> None:
+    assert make(width=width).run_id == make(width=64).run_id
 
 
 def test_json_round_trip_keeps_the_name() -> None:
@@ -105,8 +111,10 @@ REFUSED = [
     ({"variant": "gpt2", "rotary_base": 10_000.0}, "learned positions"),
     ({"rotary_base": 0.5}, "use 10000"),
     ({"base_width": 32}, "knows no base width"),
-    ({"parametrisation": "mup", "base_depth": 1}, "knows no base depth"),
-    ({"variant": "gpt1", "parametrisation": "completep"}, "use parametrisation=mup"),
+    ({"parametrisation": "mup", "base_width": 32, "base_depth": 1}, "knows no base depth"),
+    ({"parametrisation": "mup"}, "say base_width"),
+    ({"parametrisation": "completep", "base_width": 32}, "say base_depth"),
+    ({"variant": "gpt1", "parametrisation": "completep", "base_width": 64, "base_depth": 2}, "use parametrisation=mup"),
     ({"parametrisation": "mop"}, "parametrisation='mop'"),
     ({"cooldown_fraction": 0.0001}, "cooldown_fraction"),
     ({"schedule": "cosine", "warmup_tokens": 9_000_000}, "warmup_tokens"),

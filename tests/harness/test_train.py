@@ -11,6 +11,7 @@ import torch
 
 from harness import checkpoint, record
 from harness.models import VARIANTS
+from harness.module import GPTModule
 from harness.record import Point
 from harness.schedule import learning_rate
 from harness.spec import Spec
@@ -141,6 +142,16 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damag
     state = checkpoint.load(path)
     assert state is not None
     assert state["step"] == 1
+
+
+def test_a_state_with_a_group_of_nothing_is_taken_up(tmp_path: Path, tiny: Any) -> None:
+    """As trunks left it when a model without vectors still had a group for them."""
+    left, found = GPTModule(tiny()), GPTModule(tiny(seed=1))
+    state = left.state()
+    state["optimizer"]["param_groups"].append({**state["optimizer"]["param_groups"][0], "params": []})
+    checkpoint.save(tmp_path / "trunk.ckpt", state)
+    found.restore(checkpoint.load(tmp_path / "trunk.ckpt") or {})
+    assert all(torch.equal(a, b) for a, b in zip(left.parameters(), found.parameters(), strict=True))
 
 
 def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path: Path) -> None:
