@@ -15,6 +15,11 @@ CERTAINTY, BEYOND_NOISE = 0.975, 1.96  # |z| that chance exceeds once in twenty,
 PLOT_COLUMNS, PLOT_LINES = 64, 14
 X_NAMES = {"D": "tokens", "C": "FLOPs"}
 MARKS = "oxabcdefghijk"
+# Of a spec whose run was trained elsewhere these are nobody's.
+TRAINING = [
+    "unique_tokens", "epochs", "learning_rate", "batch_tokens", "schedule", "warmup_tokens", "cooldown_fraction",
+    "beta1", "beta2", "epsilon", "weight_decay", "clip_norm", "device", "precision", "kernel", "evals_per_doubling",
+]  # fmt: skip
 BOOTSTRAP = 200  # replicates of each sweep's law: enough for an interval beside another, quick enough to wait for
 
 
@@ -108,7 +113,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
             reason = run.failure["reason"] if run.failure else "it has not been trained yet"
             raise Refusal(f"run {run.run_id} has no points ({reason}): launch its sweep, or compare another run")
     sides = tuple(_distinct([run.run_id for run in runs]))
-    specs = [run.spec.model_dump() for run in runs]
+    specs = [_fields(run) for run in runs]
     differs = {name: tuple(s[name] for s in specs) for name in specs[0] if len({str(s[name]) for s in specs}) > 1}
     last = [run.points[-1].scores for run in runs]
     names = [name for name in dict.fromkeys(name for scores in last for name in scores) if not name.endswith("_stderr")]
@@ -119,6 +124,14 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     )
     curves = tuple(_training_curve(side, run) for side, run in zip(sides, runs, strict=True))
     return Comparison("runs", sides, differs, scores, noise, "D", curves, {}, tuple(_run_notes(runs)))
+
+
+def _fields(run: Run) -> dict[str, Any]:
+    """The run's spec, as far as anybody knows it."""
+    unknown = TRAINING if run.elsewhere else []
+    if run.points and run.points[-1].phase == "imported":
+        unknown = [*unknown, "tokens"]
+    return run.spec.model_dump() | dict.fromkeys(unknown, "unknown")
 
 
 def _value_and_error(scores: Mapping[str, float], name: str) -> tuple[float, float]:
@@ -134,7 +147,8 @@ def _score(name: str, sides: Sequence[tuple[float, float]]) -> Score:
 
 def _training_curve(label: str, run: Run) -> Curve:
     own = f"lm_{run.spec.corpus}/nll"
-    points = [(float(p.tokens), p.scores[own]) for p in run.points if math.isfinite(p.scores.get(own, math.nan))]
+    known = [point for point in run.points if point.phase != "imported"]  # elsewhere nobody counted its tokens
+    points = [(float(p.tokens), p.scores[own]) for p in known if math.isfinite(p.scores.get(own, math.nan))]
     return Curve(label, tuple(x for x, _ in points), tuple(loss for _, loss in points))
 
 
@@ -144,7 +158,7 @@ def _run_notes(runs: Sequence[Run]) -> Iterator[str]:
             state = f"failed: {run.failure['reason']}" if run.failure else "not finished"
             yield f"{run.run_id} is {state}; its scores are from {run.points[-1].tokens} tokens, {run.points[-1].phase}"
     sources = {(run.spec.corpus, run.spec.tokenizer, run.spec.vocab_size) for run in runs}
-    hashes = {run.done["data_hash"] for run in runs if run.done}
+    hashes = {run.done["data_hash"] for run in runs if run.done and not run.elsewhere}
     if len(sources) == 1 and len(hashes) > 1:
         yield "the runs name the same corpus but their data hashes differ: they did not read the same text"
     if len({run.spec.tokenizer + str(run.spec.vocab_size) for run in runs}) > 1:
@@ -162,7 +176,8 @@ def compare_sweeps(roots: Sequence[Path]) -> Comparison:
         if not done:
             raise Refusal(f"sweep {side} has no finished rung: launch it first")
     fields = list(type(runs[0][0].spec).model_fields)
-    values = {f: [{str(getattr(run.spec, f)) for run in done} for done in runs] for f in fields}
+    known = [[_fields(run) for run in done] for done in runs]
+    values = {f: [{str(told[f]) for told in side} for side in known] for f in fields}
     apart = [f for f in fields if not set.intersection(*values[f])]
     matched = _match(runs, [f for f in fields if f not in apart])
     differs = {f: tuple(", ".join(sorted(found)) for found in values[f]) for f in apart}
@@ -182,7 +197,8 @@ def _match(runs: Sequence[Sequence[Run]], shared: Sequence[str]) -> list[tuple[R
     for done in runs:
         sides: dict[tuple[str, ...], Run] = {}
         for run in done:
-            sides.setdefault(tuple(str(getattr(run.spec, f)) for f in shared), run)
+            known = _fields(run)
+            sides.setdefault(tuple(str(known[f]) for f in shared), run)
         keyed.append(sides)
     return [tuple(side[key] for side in keyed) for key in keyed[0] if all(key in side for side in keyed)]
 

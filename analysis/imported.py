@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.files import NAMELESS, as_number, clean, kind_of, one_line, read_file
 from analysis.table import PART_COLUMNS, SCHEMA, SHAPE_COLUMNS
-from harness.anatomy import shape_of
+from harness.anatomy import CHOICES, shape_of
 from harness.counts import counts
 from harness.refusal import Refusal, nearest
 
@@ -81,10 +81,10 @@ def _with_parts(table: pd.DataFrame) -> pd.DataFrame:
     """Parameters and FLOPs in parts, for the counting conventions, where the columns say how each model is cut."""
     if not set(SHAPE_COLUMNS) <= set(table.columns) or set(PART_COLUMNS) & set(table.columns):
         return table
-    shapes = table[list(SHAPE_COLUMNS)]
+    shapes = table[[*SHAPE_COLUMNS, *(name for name in CHOICES if name in table.columns)]]
     if shapes.isna().any(axis=None):
         return table
-    whole = shapes.astype({name: "int64" for name in SHAPE_COLUMNS if name != "variant"})
+    whole = shapes.astype({name: dtype for name, dtype in SCHEMA.items() if name in shapes and dtype == "int64"})
     records: list[dict[str, Any]] = whole.to_dict("records")  # type: ignore[assignment]
     parts = [counts(shape_of(row)) for row in records]
     return table.assign(**{name: [float(getattr(part, name)) for part in parts] for name in PART_COLUMNS})

@@ -14,15 +14,17 @@ import pandas as pd
 from analysis.laws.jet import Array
 from analysis.optimum import Quantity
 from analysis.selection import usable
+from analysis.table import SPEC_COLUMNS
 from analysis.valley import FEWEST_PLACES, MOST_RISE, WINDOW, Losses, Valley, Widening, cubic, lowest, valley
 from analysis.wording import estimate, percent, three_digits
 from harness.refusal import Refusal
 
 AXES = ("width", "depth")
-SAME = ("variant", "corpus", "tokenizer", "context", "batch_tokens", "unique_tokens", "schedule")
+SHAPES = ("variant", "activation", "norm", "qk_norm", "context", "vocab_size")
+SAME = (*SHAPES, "corpus", "tokenizer", "batch_tokens", "unique_tokens", "schedule")
 COLUMNS = ("parametrisation", *AXES, "seed", "learning_rate")
 HELD = math.sqrt(2)  # a drift below this factor is a rate that holds
-ORDER = "standard mup completep"
+ORDER = ("standard", "mup", "completep")
 WIDEST = 2.0  # a rate that is not known to within this factor is not known
 DRAWS = 2_000
 
@@ -197,6 +199,7 @@ def rate_curves(
     for name in SAME:
         if name in rows and rows[name].nunique() > 1:
             raise Refusal(f"{name} varies among these runs, and the best rate with it: give a table of one {name}")
+    _refuse_twins(rows, axis)
     read: list[Curve] = []
     for name in in_order(rows["parametrisation"]):
         some = rows[rows["parametrisation"] == name]
@@ -216,6 +219,19 @@ def rate_curves(
     )
 
 
+def _refuse_twins(rows: pd.DataFrame, axis: str) -> None:
+    """Two runs at one place of a curve are two models: what differs besides would be averaged away."""
+    keys = ["parametrisation", axis, "seed", "learning_rate"]
+    twins = rows[rows.duplicated(keys, keep=False)]
+    if twins.empty:
+        return
+    first = twins[(twins[keys] == twins.iloc[0][keys]).all(axis=1)]
+    shape = [name for name in SPEC_COLUMNS if name in first and name not in keys and first[name].nunique() > 1]
+    place = ", ".join(f"{name}={first.iloc[0][name]}" for name in keys)
+    what = f"that differ in {', '.join(shape)}" if shape else "that differ in nothing the table tells"
+    raise Refusal(f"{len(first)} runs stand at {place}, {what}: give a table with one of them")
+
+
 def size_axis(rows: pd.DataFrame) -> str:
     """Width or depth, whichever varies; refused where both do."""
     varying = [name for name in AXES if rows[name].nunique() > 1]
@@ -226,7 +242,8 @@ def size_axis(rows: pd.DataFrame) -> str:
 
 def in_order(parametrisations: pd.Series) -> list[str]:
     """Each once, in the order in which their rules grow."""
-    return sorted(set(map(str, parametrisations)), key=lambda name: (ORDER.find(name) % 99, name))
+    known = {name: place for place, name in enumerate(ORDER)}
+    return sorted(set(map(str, parametrisations)), key=lambda name: (known.get(name, len(ORDER)), name))
 
 
 def _at_one_budget(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.anatomy import CHOICES
 from harness.counts import counts
 from harness.record import Run, read_runs, read_sweep
 from harness.refusal import Refusal
@@ -30,7 +31,9 @@ SCHEMA: dict[str, str] = {
     "mlp_width": "int64",
     "activation": "str",
     "norm": "str",
+    "norm_epsilon": "float64",
     "qk_norm": "str",
+    "rotary_base": "float64",
     "window": "int64",
     "parametrisation": "str",
     "base_width": "int64",
@@ -66,8 +69,7 @@ SCHEMA: dict[str, str] = {
 
 SPEC_COLUMNS = ["seed", "parent", "variant", "depth", "width", "heads", "context", "vocab_size", "corpus", "tokenizer"]
 SPEC_COLUMNS += ["unique_tokens", "batch_tokens", "schedule", "learning_rate"]
-SPEC_COLUMNS += ["kv_heads", "head_width", "mlp_width", "activation", "norm", "qk_norm", "window"]
-SPEC_COLUMNS += ["parametrisation", "base_width", "base_depth"]
+SPEC_COLUMNS += [*CHOICES, "parametrisation", "base_width", "base_depth"]
 SHAPE_COLUMNS = ("variant", "depth", "width", "heads", "context", "vocab_size")  # what parts are counted from
 PART_COLUMNS = [name for name in SCHEMA if name.startswith(("params_", "flops_"))]
 
@@ -117,6 +119,7 @@ def _rows(run: Run, sweep: str, held_out: bool) -> Iterable[dict[str, Any]]:
                 "tokens": point.tokens,
                 "epochs": point.tokens / spec.unique_tokens,
                 "phase": point.phase,
+                **({"learning_rate": None} if run.elsewhere else {}),  # its spec's is nobody's
                 "seconds": point.seconds,
                 "train_loss": point.train_loss,
                 "loss": point.scores.get(own),

@@ -21,8 +21,9 @@ import numpy.typing as npt
 
 from harness.corpora import Corpus, open_corpus
 from harness.corpora.split import RULE, Span, read_scratch, split_documents
-from harness.refusal import Refusal
-from harness.tokenizers import TRAINED, Tokenizer, build_tokenizer, load_tokenizer, tokenizer_version
+from harness.refusal import Refusal, pick
+from harness.spec import is_kept
+from harness.tokenizers import TOKENIZERS, TRAINED, Tokenizer, build_tokenizer, kept_tokenizer, load_tokenizer
 
 SCHEMA_VERSION = 1
 
@@ -111,7 +112,8 @@ def prepare(corpus: str, tokenizer: str, vocab_size: int, cache: Path, tokenizer
 
     `tokenizer_corpus` is the corpus on which a trained tokenizer is trained, when it is not `corpus` itself.
     """
-    tokenizer_is = tokenizer_version(tokenizer)
+    if not is_kept(tokenizer):
+        pick(TOKENIZERS, tokenizer, "tokenizer")
     source = open_corpus(corpus)
     teacher = None
     if tokenizer in TRAINED and tokenizer_corpus not in (None, corpus):
@@ -119,7 +121,7 @@ def prepare(corpus: str, tokenizer: str, vocab_size: int, cache: Path, tokenizer
     identity = {
         "schema_version": SCHEMA_VERSION,
         "corpus": [source.name, source.source, source.version],
-        "tokenizer": [tokenizer, vocab_size, teacher.manifest["tokenizer_hash"] if teacher else tokenizer_is],
+        "tokenizer": [tokenizer, vocab_size, teacher.manifest["tokenizer_hash"] if teacher else None],
         "split_rule": RULE,
     }
     name = f"{source.name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
@@ -148,6 +150,7 @@ def _locked(cache: Path, name: str) -> Iterator[None]:
 
 def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, teacher: Dataset | None) -> None:
     """Writes beside `folder` and renames at the end, so that what bears the name is whole."""
+    kept = kept_tokenizer(tokenizer_name, vocab_size, folder.parent) if is_kept(tokenizer_name) else None
     workshop = folder.parent / f".{folder.name}.building"
     shutil.rmtree(workshop, ignore_errors=True)  # of a build that was killed
     workshop.mkdir()
@@ -156,7 +159,7 @@ def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, t
         split = split_documents(corpus.documents(), scratch, corpus.name)
         with read_scratch(scratch) as text:
             texts = (text[span.start : span.end].decode() for span in split.train)
-            tokenizer = teacher.tokenizer if teacher else build_tokenizer(tokenizer_name, texts, vocab_size)
+            tokenizer = teacher.tokenizer if teacher else kept or build_tokenizer(tokenizer_name, texts, vocab_size)
             sides = {
                 side: _write_side(workshop, side, spans, text, tokenizer)
                 for side, spans in (("train", split.train), ("val", split.val))

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.corpora import CORPORA
 from harness.refusal import Refusal
-from harness.spec import TOKENIZER_VOCABULARY
+from harness.spec import TOKENIZER_VOCABULARY, Spec
 
 VERSIONED = ("torch", "lightning", "numpy", "optuna", "tokenizers")
 
@@ -22,15 +22,20 @@ GPU_PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12
 COMPILED_FROM_WIDTH = 128
 
 
-def resolve(fields: dict[str, Any]) -> dict[str, Any]:
-    """Resolves "auto" device, precision, kernel and relative paths: a run's name says what it was computed with."""
+def resolve(fields: dict[str, Any], cache: Path | None = None) -> dict[str, Any]:
+    """Resolves "auto" device, precision, kernel and files: a run's name says what it was computed with.
+
+    A corpus is known by its absolute path, a tokenizer.json by its content, which the cache keeps.
+    """
     from harness.models.kernels import compiler, fast_bf16
 
     fields = dict(fields)
-    for field, names in (("corpus", CORPORA), ("tokenizer", TOKENIZER_VOCABULARY)):
-        value = str(fields.get(field, ""))
-        if value and value not in names and Path(value).exists():
-            fields[field] = str(Path(value).absolute())
+    corpus, tokenizer = (Path(str(fields.get(field, ""))) for field in ("corpus", "tokenizer"))
+    if str(corpus) not in CORPORA and fields.get("corpus") and corpus.exists():
+        fields["corpus"] = str(corpus.absolute())
+    if str(tokenizer) not in TOKENIZER_VOCABULARY and tokenizer.is_file():
+        size = fields.get("vocab_size", Spec.model_fields["vocab_size"].default)
+        fields["tokenizer"] = _kept(tokenizer.absolute(), tokenizer.stat().st_mtime_ns, str(size), cache)
     if fields.get("device", "auto") == "auto":
         fields["device"] = "cuda" if has_gpu() else "cpu"
     on_gpu = fields["device"] == "cuda"
@@ -44,6 +49,15 @@ def resolve(fields: dict[str, Any]) -> dict[str, Any]:
         pays = fast_bf16(fields["device"]) and (on_gpu or fields["kernel"] == "compiled")
         fields["precision"] = "bf16" if pays else "fp32"
     return fields
+
+
+@functools.cache
+def _kept(tokenizer: Path, changed: int, vocab_size: str, cache: Path | None) -> str:
+    """Read once for all rungs of a sweep."""
+    from harness.dataset import default_cache
+    from harness.tokenizers import file_name
+
+    return file_name(tokenizer, int(vocab_size) if vocab_size.isdigit() else 0, cache or default_cache())
 
 
 @functools.cache

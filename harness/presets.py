@@ -1,12 +1,13 @@
-"""The named members of the family: shape and training recipe as published, and what training them costs."""
+"""The named members of the family: shape and recipe as published, found by whatever they are called."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from harness.anatomy import GATED, Shape, shape_of
+from harness.anatomy import Shape, shape_of
 from harness.counts import Parts, counts
 from harness.refusal import Refusal, nearest
 
@@ -37,6 +38,7 @@ class Preset:
     recipe: Recipe = Recipe()
     head_width: int | None = None  # None: width / heads
     mlp_width: int | None = None  # None: the variant's own
+    sizes: tuple[str, ...] = ()  # what tells it from its family, on its own or after the family's name
     spellings: tuple[str, ...] = ()  # what else it is called
     other_vocabularies: Mapping[str, int] = field(default_factory=dict)  # with which it is counted elsewhere, and why
 
@@ -56,10 +58,10 @@ class Preset:
 
 # --- the members
 
-# Radford et al. 2019, table 2: name, depth, width, heads, its label. The labels count the shapes with the vocabulary of
-# GPT-1 (Radford et al. 2018); the released weights have their own.
+# Radford et al. 2019, table 2: name, depth, width, heads, its label, other sizes it goes by. The labels count the
+# shapes with the vocabulary of GPT-1 (Radford et al. 2018); the released weights have their own.
 GPT2 = (
-    ("small", 12, 768, 12, "117M", ("gpt2", "124M")),
+    ("small", 12, 768, 12, "117M", ("124M",)),
     ("medium", 24, 1024, 16, "345M", ("355M",)),
     ("large", 36, 1280, 20, "762M", ("774M",)),
     ("xl", 48, 1600, 25, "1542M", ("1558M", "1.5B")),
@@ -67,8 +69,9 @@ GPT2 = (
 GPT1_VOCABULARY, GPT1_SPECIAL_TOKENS = 40_478, 3  # start, delimiter and extract, learned in fine-tuning
 GPT2_VOCABULARY = 50_257
 
-# arXiv 2005.14165, table 2.1: name, depth, width, heads, batch in tokens (rounded there) and rate. It prints 24 heads
-# of 128 for XL and a width of 5140 for 13B, neither of which gives the parameters of its table D.1; 16 and 5120 do.
+# arXiv 2005.14165, table 2.1: name, depth, width, heads, batch in tokens (rounded there), rate, other sizes it goes by.
+# It prints 24 heads of 128 for XL and a width of 5140 for 13B, neither of which gives the parameters of its table D.1;
+# 16 and 5120 do.
 GPT3 = (
     ("small", 12, 768, 12, 500_000, 6e-4, ("125M",)),
     ("medium", 24, 1024, 16, 500_000, 3e-4, ("350M",)),
@@ -77,9 +80,14 @@ GPT3 = (
     ("2.7b", 32, 2560, 32, 1_000_000, 1.6e-4, ()),
     ("6.7b", 32, 4096, 32, 2_000_000, 1.2e-4, ()),
     ("13b", 40, 5120, 40, 2_000_000, 1e-4, ()),
-    ("175b", 96, 12288, 96, 3_200_000, 0.6e-4, ("gpt3",)),
+    ("175b", 96, 12288, 96, 3_200_000, 0.6e-4, ()),
 )
 GPT3_TOKENS = 300_000_000_000
+
+# arXiv 2204.06745, section 3: "approximately 3.15M tokens, or 1538 contexts"; the configuration of the run makes that
+# 4 x 32 x 12 = 1536. The rate is the configuration's: the paper prints 0.97e-5, to which this one decays, for what it
+# interpolates between GPT-3's 1e-4 and 0.6e-4.
+NEOX_BATCH_TOKENS, NEOX_STEPS, NEOX_RATE = 1538 * 2048, 150_000, 0.97e-4
 
 # arXiv 2304.01373, table 1: name, depth, width, heads, vocabulary (padded to the GPUs that share it) and rate. It
 # prints 3e-4 for 1B; the configuration in its repository has 2.5e-4.
@@ -166,7 +174,8 @@ def _gpt1() -> Preset:
         vocab_size=GPT1_VOCABULARY,
         source="Radford et al. 2018, section 4.1",
         recipe=Recipe(batch_tokens=64 * 512, learning_rate=2.5e-4),
-        spellings=("gpt", "openai-gpt", "gpt1-117M"),
+        sizes=("117M",),
+        spellings=("gpt", "openai-gpt"),
         other_vocabularies={
             f"with its {GPT1_SPECIAL_TOKENS} special tokens": GPT1_VOCABULARY + GPT1_SPECIAL_TOKENS,
         },
@@ -174,7 +183,7 @@ def _gpt1() -> Preset:
 
 
 def _gpt2() -> Iterable[Preset]:
-    for size, depth, width, heads, label, spellings in GPT2:
+    for size, depth, width, heads, label, sizes in GPT2:
         yield Preset(
             name=f"gpt2-{size}",
             label=f"GPT-2 {_title(size)}",
@@ -187,13 +196,14 @@ def _gpt2() -> Iterable[Preset]:
             vocab_size=GPT2_VOCABULARY,
             source="Radford et al. 2019, table 2 and section 2.3",
             recipe=Recipe(batch_tokens=512 * 1024),
-            spellings=(label, f"gpt2-{label}", *spellings, *(f"gpt2-{spelling}" for spelling in spellings)),
+            sizes=(size, label, *sizes),
+            spellings=("gpt2",) if size == "small" else (),
             other_vocabularies={f"{label} in the paper": GPT1_VOCABULARY},
         )
 
 
 def _gpt3() -> Iterable[Preset]:
-    for size, depth, width, heads, batch_tokens, learning_rate, spellings in GPT3:
+    for size, depth, width, heads, batch_tokens, learning_rate, sizes in GPT3:
         yield Preset(
             name=f"gpt3-{size}",
             label=f"GPT-3 {_title(size)}",
@@ -206,8 +216,27 @@ def _gpt3() -> Iterable[Preset]:
             vocab_size=GPT2_VOCABULARY,
             source="arXiv 2005.14165, tables 2.1 and D.1",
             recipe=Recipe(batch_tokens, learning_rate, GPT3_TOKENS),
-            spellings=(*spellings, *(f"gpt3-{spelling}" for spelling in spellings)),
+            sizes=(size, *sizes),
+            spellings=("gpt3",) if size == "175b" else (),
         )
+
+
+def _neox() -> Preset:
+    return Preset(
+        name="neox-20b",
+        label="GPT-NeoX 20B",
+        family="neox",
+        variant="neox",
+        depth=44,
+        width=6144,
+        heads=64,
+        context=2048,
+        vocab_size=50_432,
+        source="arXiv 2204.06745, sections 2 and 3; configs/20B.yml of github.com/EleutherAI/gpt-neox",
+        recipe=Recipe(NEOX_BATCH_TOKENS, NEOX_RATE, NEOX_STEPS * NEOX_BATCH_TOKENS),
+        sizes=("20b",),
+        spellings=("neox", "gpt-neox"),
+    )
 
 
 def _pythia() -> Iterable[Preset]:
@@ -224,7 +253,7 @@ def _pythia() -> Iterable[Preset]:
             vocab_size=vocab_size,
             source=PYTHIA_LATER_SOURCE if size in PYTHIA_LATER else "arXiv 2304.01373, table 1",
             recipe=Recipe(PYTHIA_BATCH_TOKENS, learning_rate, PYTHIA_STEPS * PYTHIA_BATCH_TOKENS),
-            spellings=("pythia-1.0b",) if size == "1b" else (),
+            sizes=(size, "1.0b") if size == "1b" else (size,),
         )
 
 
@@ -243,7 +272,7 @@ def _chinchilla() -> Iterable[Preset]:
             source="arXiv 2203.15556, table A9",
             head_width=None if head_width * heads == width else head_width,
             mlp_width=None if mlp_width == 4 * width else mlp_width,
-            spellings=(f"chinchilla-{millions / 1000:g}b",),
+            sizes=(f"{millions}m", f"{millions / 1000:g}b"),
         )
 
 
@@ -252,7 +281,7 @@ def _title(size: str) -> str:
 
 
 PRESETS: dict[str, Preset] = {
-    preset.name: preset for preset in (_gpt1(), *_gpt2(), *_gpt3(), *_pythia(), *_chinchilla())
+    preset.name: preset for preset in (_gpt1(), *_gpt2(), *_gpt3(), _neox(), *_pythia(), *_chinchilla())
 }
 FAMILIES: dict[str, list[Preset]] = {
     family: [preset for preset in PRESETS.values() if preset.family == family]
@@ -268,24 +297,79 @@ def _squeezed(name: str) -> str:
     return re.sub(r"[^a-z0-9.]", "", name.rsplit("/")[-1].lower()).removesuffix("deduped")
 
 
-SPELLINGS = {
+def _sizes(member: Preset) -> list[str]:
+    return [_squeezed(size) for size in member.sizes]
+
+
+SPELLINGS: dict[str, Preset] = {
     _squeezed(spelling): preset
     for preset in PRESETS.values()
-    for spelling in (preset.name, preset.label, *preset.spellings)
+    for spelling in (
+        preset.name,
+        preset.label,
+        *preset.spellings,
+        *(f"{preset.family}-{size}" for size in preset.sizes),
+    )
 }
+SIZES: dict[str, list[Preset]] = {
+    size: [preset for preset in PRESETS.values() if size in _sizes(preset)]
+    for member in PRESETS.values()
+    for size in _sizes(member)
+}
+
+UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+NEAR_IN_SIZE = 3
+
+
+def amount(text: str) -> float | None:
+    """`300e9`, `300_000_000_000` and `300B` as a number; None where the text is none."""
+    unit = UNITS.get(text[-1:].lower())
+    try:
+        number = float(text[:-1] if unit else text) * (unit or 1)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def preset(name: str) -> Preset:
-    """The member of that name, however it is spelt; an unknown one is refused with the nearest."""
+    """The member of that name or that size, however it is spelt; an unknown one is refused with the nearest."""
     spelt = _squeezed(name)
     if spelt in SPELLINGS:
         return SPELLINGS[spelt]
-    close = get_close_matches(spelt, SPELLINGS, n=1)
+    alike = SIZES.get(spelt, [])
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise Refusal(f"{name!r} is the size of more than one preset: say {_either(alike)}")
+    raise Refusal(f"no preset is called {name!r}: {_near_in_size(spelt) or _near_in_name(spelt)}")
+
+
+def _near_in_size(spelt: str) -> str | None:
+    """The members nearest to a size that none has, of the family that stands before it if one does."""
+    family = next((family for family in FAMILIES if spelt.startswith(family)), "")
+    size = spelt.removeprefix(family)
+    asked = amount(size) if size[-1:] in UNITS else None
+    if not asked:
+        return None
+    kin = FAMILIES.get(family) or PRESETS.values()
+    near = sorted(kin, key=lambda member: abs(math.log(member.counts().params / asked)))
+    return f"nearest in size: {', '.join(member.name for member in near[:NEAR_IN_SIZE])}"
+
+
+def _near_in_name(spelt: str) -> str:
+    named = SIZES | {spelling: [member] for spelling, member in SPELLINGS.items()} | FAMILIES
+    close = get_close_matches(spelt, named, n=1)
     if not close:
-        raise Refusal(f"no preset is called {name!r}: `scalelaw models FAMILY` lists them; {nearest(name, FAMILIES)}")
-    near = SPELLINGS[close[0]]
-    kin = [member.name for member in FAMILIES[near.family]]
-    raise Refusal(f"no preset is called {name!r}: {nearest(near.name, kin)}")
+        return f"`scalelaw models FAMILY` lists them; {nearest(spelt, FAMILIES)}"
+    near = named[close[0]]
+    families = dict.fromkeys(member.family for member in near)
+    hint = repr(close[0]) if close[0] in FAMILIES else _either(near)
+    kin = sorted(member.name for family in families for member in FAMILIES[family])
+    return f"{'' if close[0] == spelt else f'did you mean {hint}? '}There are: {', '.join(kin)}"
+
+
+def _either(several: Iterable[Preset]) -> str:
+    return " or ".join(repr(member.name) for member in several)
 
 
 def members(name: str) -> list[Preset]:
@@ -299,44 +383,3 @@ def expanded(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         shape |= preset(str(value)).fields() if name == "preset" else {name: value}
     return shape
-
-
-# --- what training costs
-
-FLOPS_PER_PARAMETER = 6  # arXiv 2001.08361, section 2.1
-PF_DAY = 1e15 * 86_400
-STATE_BYTES = 4 * 4  # float32 each: weight, gradient and Adam's two moments
-LOGIT_BYTES = 4
-
-
-def six_n(parts: Parts) -> int:
-    """Training FLOPs a token by the rule 6 N, N being all parameters."""
-    return FLOPS_PER_PARAMETER * parts.params
-
-
-def six_n_error(parts: Parts) -> float:
-    """What 6 N is off by, relative to the exact count."""
-    return six_n(parts) / parts.flops - 1
-
-
-def pf_days(flops: float) -> float:
-    """FLOPs in days of a machine that does 1e15 a second."""
-    return flops / PF_DAY
-
-
-def state_bytes(parts: Parts) -> int:
-    """16 N: what is kept from step to step, whatever the batch."""
-    return STATE_BYTES * parts.params
-
-
-def activation_bytes(shape: Shape) -> int:
-    """c L (10 d + 4 (q + k) + 4 m) + 4 c V for a window: what the backward pass of a half-precision forward pass needs.
-
-    That of arXiv 2205.05198, section 4.1, of which the attention matrix is not kept: 34 c d L where queries q and
-    keys k are as wide as the model and the MLP four times; a gated one has a second input. Its section 4.3 adds the
-    logits, float32.
-    """
-    queries, keys = shape.heads * shape.head_width, shape.kv_heads * shape.head_width
-    hidden = 4 * shape.mlp_width + (2 * shape.mlp_width if shape.activation in GATED else 0)
-    layer = 10 * shape.width + 4 * (queries + keys) + hidden
-    return shape.context * (shape.depth * layer + LOGIT_BYTES * shape.vocab_size)

@@ -24,6 +24,7 @@ from harness.refusal import Refusal
 from harness.spec import Spec, make_spec
 
 SCHEMA_VERSION = 1
+ELSEWHERE = "trained elsewhere"  # the device_name of a run whose weights came in a folder
 Json = dict[str, Any]
 
 
@@ -58,6 +59,11 @@ class Run:
     @property
     def pending(self) -> bool:
         return self.done is None and self.failure is None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it was trained elsewhere: then nothing here knows how."""
+        return (self.done or {}).get("device_name") == ELSEWHERE
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

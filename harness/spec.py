@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -22,9 +23,9 @@ BASES = {"mup": ("width",), "completep": ("width", "depth")}
 TOKENIZER_VOCABULARY: dict[str, int | None] = {"bytes": 256, "bpe": None, "gpt2": 50_257}
 
 
-def is_tokenizer_file(tokenizer: str) -> bool:
-    """Whether it names a file; one need not be there."""
-    return tokenizer not in TOKENIZER_VOCABULARY and ("/" in tokenizer or tokenizer.endswith(".json"))
+def is_kept(tokenizer: str) -> bool:
+    """Whether it names a tokenizer.json by its content, which a cache keeps under that name."""
+    return re.fullmatch(r"sha256:[0-9a-f]{16}", tokenizer) is not None
 
 
 class Spec(BaseModel):
@@ -62,7 +63,7 @@ class Spec(BaseModel):
     base_depth: int = Field(ge=1)
 
     corpus: str = "sotu"
-    tokenizer: str = "bytes"  # or a path to a tokenizer.json, which may have fewer ids than the vocabulary
+    tokenizer: str = "bytes"  # or a tokenizer.json's hash; that may have fewer ids than the vocabulary
     unique_tokens: int = Field(ge=1)  # the pool that the data order permutes
     epochs: float = Field(1.0, gt=0)  # how often the pool may be read
     tokens: int = Field(ge=1)  # the budget of this rung
@@ -157,9 +158,9 @@ class Spec(BaseModel):
             )
 
     def _check_tokenizer(self) -> None:
-        if self.tokenizer not in TOKENIZER_VOCABULARY and not is_tokenizer_file(self.tokenizer):
+        if self.tokenizer not in TOKENIZER_VOCABULARY and not is_kept(self.tokenizer):
             raise ValueError(
-                f"no tokenizer is called {self.tokenizer!r}, nor is it a path to a tokenizer.json: "
+                f"no tokenizer is called {self.tokenizer!r}, nor is it a tokenizer.json on this disk: "
                 f"{nearest(self.tokenizer, TOKENIZER_VOCABULARY)}"
             )
         ids = TOKENIZER_VOCABULARY.get(self.tokenizer)
@@ -228,8 +229,8 @@ def _digest(value: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def make_spec(fields: dict[str, Any]) -> Spec:
-    """A Spec from plain values; anything wrong is refused in one line."""
+def make_spec(fields: dict[str, Any], cure: str = "change it with --set {field}=VALUE") -> Spec:
+    """A Spec from plain values; anything wrong is refused in one line, what a field cannot hold with this cure."""
     for name in fields:
         if name not in Spec.model_fields:
             raise Refusal(f"no spec field is called {name!r}: {nearest(name, Spec.model_fields)}")
@@ -243,4 +244,4 @@ def make_spec(fields: dict[str, Any]) -> Spec:
             raise Refusal(str(first["ctx"]["error"])) from None
         field = ".".join(str(part) for part in first["loc"])
         rule = first["msg"][0].lower() + first["msg"][1:]
-        raise Refusal(f"{field}={first['input']!r}: {rule}; change it with --set {field}=VALUE") from None
+        raise Refusal(f"{field}={first['input']!r}: {rule}; {cure.format(field=field)}") from None

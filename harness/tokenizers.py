@@ -11,9 +11,10 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as Engine
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from harness import record
 from harness.corpora.corpus import installed_file
 from harness.refusal import Refusal, pick
-from harness.spec import TOKENIZER_VOCABULARY, is_tokenizer_file
+from harness.spec import TOKENIZER_VOCABULARY, is_kept
 
 Ids = npt.NDArray[np.uint32]
 
@@ -96,9 +97,9 @@ class FileTokenizer:
     `token_bytes` counts the text as the file's normaliser leaves it, which is the text itself but for NFC.
     """
 
-    def __init__(self, name: str, definition: str) -> None:
+    def __init__(self, definition: str) -> None:
         stored = json.loads(definition)
-        self.name, self.definition = name, definition
+        self.name, self.definition = name_of(definition), definition
         self._engine = Engine.from_str(json.dumps(stored["tokenizer"]))
         self._engine.encode_special_tokens = True
         self._engine.no_truncation()
@@ -174,26 +175,16 @@ TRAINED = frozenset({"bpe"})
 
 
 def build_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """The tokenizer of that name or file; a vocabulary size that it cannot have is refused."""
-    if is_tokenizer_file(name):
-        return _from_file(name, vocab_size)
+    """The tokenizer of that name in the catalogue; a vocabulary size that it cannot have is refused."""
     return pick(TOKENIZERS, name, "tokenizer")(texts, vocab_size)
 
 
 def load_tokenizer(name: str, definition: str) -> Tokenizer:
     """The tokenizer that wrote this `definition`."""
-    if is_tokenizer_file(name):
-        return FileTokenizer(name, definition)
+    if is_kept(name):
+        return FileTokenizer(definition)
     pick(TOKENIZERS, name, "tokenizer")
     return Bytes() if name == "bytes" else BytePair(name, Engine.from_str(definition))
-
-
-def tokenizer_version(name: str) -> str | None:
-    """Changes when a file's tokenizer does; None for those of the catalogue, which their names say whole."""
-    if is_tokenizer_file(name):
-        return _digest(_file_definition(Path(name)))
-    pick(TOKENIZERS, name, "tokenizer")
-    return None
 
 
 def byte_characters() -> list[str]:
@@ -226,27 +217,58 @@ _KEEPING_TEXT = ("ByteLevel", "Split", "Digits", "Punctuation")  # pre-tokenizer
 _IN_NO_TEXT = {0, 0xC0, 0xC1, *range(0xF5, 0x100)}  # NUL, and bytes that UTF-8 has no use for
 
 
-def file_name(path: Path, vocab_size: int) -> str:
-    """What a spec calls this tokenizer.json: `gpt2` where it is GPT-2's own, else its absolute path."""
-    if vocab_size == TOKENIZER_VOCABULARY["gpt2"]:
+def file_name(path: Path, vocab_size: int, cache: Path) -> str:
+    """What a spec calls this tokenizer.json: `gpt2` where it is GPT-2's own, else by its content, which is kept."""
+    return "gpt2" if _is_gpt2(path, vocab_size) else keep_file(path, cache)
+
+
+def name_of(definition: str) -> str:
+    return f"sha256:{_digest(definition)[:16]}"
+
+
+def kept_file(name: str, cache: Path) -> Path:
+    return cache / "tokenizers" / f"{name.removeprefix('sha256:')}.json"
+
+
+def keep_file(path: Path, cache: Path) -> str:
+    return keep(_file_definition(path), cache)
+
+
+def keep(definition: str, cache: Path) -> str:
+    """Keeps a tokenizer.json in the cache; returns the name by which it is found there."""
+    name = name_of(definition)
+    path = kept_file(name, cache)
+    if not path.is_file():
         try:
-            known = json.loads(build_tokenizer("gpt2", (), vocab_size).definition)
-        except Refusal:  # it is not installed
-            return str(path.absolute())
-        _, theirs = _read_file(path)
-        level = {"type": "ByteLevel", "add_prefix_space": False}
-        if (
-            all(known["model"][key] == theirs["model"].get(key) for key in ("vocab", "merges"))
-            and theirs["normalizer"] is None
-            and level.items() <= (theirs["pre_tokenizer"] or {}).items()
-            and all(token["content"] == END_OF_TEXT for token in theirs["added_tokens"])
-        ):
-            return "gpt2"
-    return str(path.absolute())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            record.replace_bytes(path, definition.encode())
+        except OSError as error:
+            raise Refusal(f"{path}: {error.strerror}; set SCALELAW_CACHE to a folder that can be written") from None
+    return name
 
 
-def _from_file(name: str, vocab_size: int) -> Tokenizer:
-    tokenizer = FileTokenizer(name, _file_definition(Path(name)))
+def kept_tokenizer(name: str, vocab_size: int, cache: Path) -> Tokenizer:
+    """The tokenizer.json that the cache keeps under this name; refused unless every byte of a text can be counted."""
+    path = kept_file(name, cache)
+    try:
+        definition = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Refusal(
+            f"tokenizer={name} is not in the cache {cache}: import the run's folder again, or name its tokenizer.json "
+            "in place of its hash"
+        ) from None
+    except ValueError:
+        definition = ""
+    if name_of(definition) != name:
+        raise Refusal(f"{path} is torn or was edited: delete it, and import the run's folder again")
+    stored = json.loads(definition)
+    _refuse_lossy(name, stored["tokenizer"])
+    if stored["end_of_text"] is None:
+        raise Refusal(
+            f"tokenizer={name} has no {END_OF_TEXT}, and the tokenizer_config.json beside it named no eos_token of "
+            "its: documents have to end; name one there, and import the folder again"
+        )
+    tokenizer = FileTokenizer(definition)
     if vocab_size < tokenizer.vocab_size:
         raise Refusal(
             f"vocab_size={vocab_size}: tokenizer={name} has {tokenizer.vocab_size} ids; "
@@ -255,31 +277,54 @@ def _from_file(name: str, vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
+def _is_gpt2(path: Path, vocab_size: int) -> bool:
+    if vocab_size != TOKENIZER_VOCABULARY["gpt2"]:
+        return False
+    try:
+        known = json.loads(build_tokenizer("gpt2", (), vocab_size).definition)
+    except Refusal:  # it is not installed
+        return False
+    theirs = _completed(_read_file(path))
+    level = {"type": "ByteLevel", "add_prefix_space": False}
+    return (
+        all(known["model"][key] == theirs["model"].get(key) for key in ("vocab", "merges"))
+        and theirs["normalizer"] is None
+        and level.items() <= (theirs["pre_tokenizer"] or {}).items()
+        and all(token["content"] == END_OF_TEXT for token in theirs["added_tokens"])
+    )
+
+
 def _file_definition(path: Path) -> str:
-    """The file and its end of text, made special so that no text spells it; refused unless it is byte-level."""
-    written, read = _read_file(path)
-    _refuse_lossy(path, read)
-    end_of_text = _end_of_text(path, read)
+    """The file and its end of text, made special so that no text spells it; null where it has none."""
+    written = _read_file(path)
+    end_of_text = _end_of_text(path, _completed(written))
     for token in written.get("added_tokens", []):
         token["special"] = token["special"] or token["content"] == end_of_text
     return json.dumps({"end_of_text": end_of_text, "tokenizer": written})
 
 
-def _read_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The file as it is written, and as the library reads it: with all that older files leave out."""
+def _completed(written: dict[str, Any]) -> dict[str, Any]:
+    """As the library reads it: with all that older files leave out."""
+    read: dict[str, Any] = json.loads(Engine.from_str(json.dumps(written)).to_str())
+    return read
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """The file as it is written, which the library can read."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text), json.loads(Engine.from_str(text).to_str())
+        written: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _completed(written)
+        return written
     except OSError as error:
-        names = ", ".join(TOKENIZERS)
-        raise Refusal(f"tokenizer={path}: {error.strerror}; name a tokenizer.json, or one of {names}") from None
+        raise Refusal(f"tokenizer={path}: {error.strerror}; name a tokenizer.json that can be read") from None
     except Exception as error:  # the library raises nothing narrower
         reason = str(error).splitlines()[0]
         raise Refusal(f"tokenizer={path} is no tokenizer.json ({reason:.200}): save it with save_pretrained") from None
 
 
-def _refuse_lossy(path: Path, stored: dict[str, Any]) -> None:
+def _refuse_lossy(name: str, written: dict[str, Any]) -> None:
     """Refuses a tokenizer whose tokens do not say which bytes they stand for."""
+    stored = _completed(written)
     model, added = stored["model"], stored["added_tokens"]
     steps = _steps(stored["pre_tokenizer"], "pretokenizers")
     levels = [step for step in steps if step["type"] == "ByteLevel"]
@@ -304,7 +349,7 @@ def _refuse_lossy(path: Path, stored: dict[str, Any]) -> None:
     cause = next((cause for cause, holds in causes if holds), None)
     if cause:
         raise Refusal(
-            f"tokenizer={path}: {cause}, so that the bytes of a text cannot be counted in its tokens; "
+            f"tokenizer={name}: {cause}, so that the bytes of a text cannot be counted in its tokens; "
             "take a byte-level BPE, as GPT-2, Pythia, Llama 3 and Qwen have"
         )
 
@@ -316,7 +361,7 @@ def _steps(step: dict[str, Any] | None, within: str) -> list[dict[str, Any]]:
     return list(step[within]) if step["type"] == "Sequence" else [step]
 
 
-def _end_of_text(path: Path, stored: dict[str, Any]) -> str:
+def _end_of_text(path: Path, stored: dict[str, Any]) -> str | None:
     """`<|endoftext|>` where the vocabulary has it, else the eos_token of the tokenizer_config.json beside it."""
     tokens = {*stored["model"]["vocab"], *(token["content"] for token in stored["added_tokens"])}
     if END_OF_TEXT in tokens:
@@ -324,11 +369,6 @@ def _end_of_text(path: Path, stored: dict[str, Any]) -> str:
     try:
         named = json.loads((path.parent / "tokenizer_config.json").read_text(encoding="utf-8")).get("eos_token")
     except (OSError, ValueError, AttributeError):
-        named = None
+        return None
     named = named.get("content") if isinstance(named, dict) else named
-    if not isinstance(named, str) or named not in tokens:
-        raise Refusal(
-            f"tokenizer={path} has no {END_OF_TEXT}, and the tokenizer_config.json beside it names no eos_token of "
-            "its: documents have to end; name one there"
-        )
-    return named
+    return named if isinstance(named, str) and named in tokens else None

@@ -10,14 +10,19 @@ from harness.models import build
 from harness.models.family import LanguageModel
 from harness.record import Run
 from harness.refusal import Refusal
-from harness.spec import Spec
+from harness.spec import Spec, is_kept
 from harness.tasks import LanguageModelling
-from harness.tokenizers import TRAINED, Tokenizer, build_tokenizer
+from harness.tokenizers import TRAINED, Tokenizer, build_tokenizer, keep, kept_file, kept_tokenizer
 
 
 def weights_file(run_folder: Path, spec: Spec) -> Path:
     """Where the weights of results/<sweep>/runs/<run_id> lie: beside its trunk's checkpoints, never committed."""
     return record.trunk_folder(run_folder.parent.parent, spec.trunk_id) / f"{spec.run_id}.safetensors"
+
+
+def kept_copy(run_folder: Path, spec: Spec) -> Path:
+    """Where an imported run has its tokenizer.json once more, for another machine's cache."""
+    return weights_file(run_folder, spec).with_name("tokenizer.json")
 
 
 def save(path: Path, model: LanguageModel) -> None:
@@ -33,10 +38,9 @@ def load_model(run: Run, device: str = "cpu") -> LanguageModel:
     try:
         weights = safetensors.torch.load_file(path)
     except FileNotFoundError:
-        raise Refusal(
-            f"{path} is not there: weights are not committed with a study; delete {run.folder / 'done.json'} "
-            "and launch the sweep again to train the run anew"
-        ) from None
+        again = f"delete {run.folder / 'done.json'} and launch the sweep again to train the run anew"
+        cure = "import its folder again" if run.elsewhere else again
+        raise Refusal(f"{path} is not there: weights are not committed with a study; {cure}") from None
     except safetensors.SafetensorError as error:
         raise Refusal(f"{path} does not read ({error}): train or import the run again") from None
     model = build(run.spec.model_copy(update={"kernel": "eager"}))
@@ -48,8 +52,14 @@ def load_model(run: Run, device: str = "cpu") -> LanguageModel:
     return model.to(torch.device(device))
 
 
-def tokenizer_of(spec: Spec, cache: Path) -> Tokenizer:
+def tokenizer_of(run: Run, cache: Path) -> Tokenizer:
     """The tokenizer whose ids the run reads and writes; only a trained one needs the run's corpus."""
+    spec = run.spec
+    if is_kept(spec.tokenizer):
+        copy = kept_copy(run.folder, spec)
+        if copy.is_file() and not kept_file(spec.tokenizer, cache).is_file():
+            keep(copy.read_text(encoding="utf-8", errors="replace"), cache)
+        return kept_tokenizer(spec.tokenizer, spec.vocab_size, cache)
     if spec.tokenizer not in TRAINED:
         return build_tokenizer(spec.tokenizer, (), spec.vocab_size)
     return LanguageModelling(spec.corpus).dataset(spec, cache).tokenizer

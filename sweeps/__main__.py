@@ -196,6 +196,7 @@ def _run_or_sweep(arguments: argparse.Namespace, name: str) -> Path:
 
 def _design(arguments: argparse.Namespace) -> tuple[Sweep, list[Rung]]:
     from dataclasses import replace
+    from functools import partial
 
     from analysis.conventions import CONVENTIONS
     from analysis.laws import LAWS
@@ -209,7 +210,7 @@ def _design(arguments: argparse.Namespace) -> tuple[Sweep, list[Rung]]:
     pick(CONVENTIONS, sweep.convention, "counting convention")
     for task in sweep.tasks:
         find_task(task)
-    return sweep, sweep.rungs(machine.resolve)
+    return sweep, sweep.rungs(partial(machine.resolve, cache=_cache(arguments)))
 
 
 def _override(text: str) -> tuple[str, list[Any]]:
@@ -325,7 +326,9 @@ def parser() -> Parser:
     made.add_argument("names", nargs="*", metavar="NAME|FAMILY", help="default: all; write them first")
     setting = "change a field, or describe a shape: depth=12 width=384 heads=6; takes several words"
     made.add_argument("--set", action="extend", nargs="+", default=[], metavar="FIELD=V[,V]", help=setting)
-    made.add_argument("--tokens", type=float, metavar="D", help="training costs for these (default: the recipe's)")
+    made.add_argument(
+        "--tokens", metavar="D", help="training costs for these, for instance 300B (default: the recipe's)"
+    )
 
     made = command(export, "a finished run as a Hugging Face folder that transformers loads")
     made.add_argument("run", metavar="RUN", help="a run id (its beginning is enough), or a run's folder")

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from harness import record
 from harness.counts import counts
 from harness.exchange.export import export
 from harness.exchange.imported import Told, bring_in
+from harness.record import Run
 from harness.refusal import Refusal
 
 
@@ -39,7 +41,20 @@ def bring(arguments: argparse.Namespace, results: Path, cache: Path) -> dict[str
         "phase": last.phase,
         "tokens": spec.tokens if last.phase == "decayed" else None,
         "scores": last.scores,
+        "notes": list(_notes(run, arguments.tokens)),
     }
+
+
+def _notes(run: Run, told_tokens: int | None) -> Iterator[str]:
+    """What its user may take for something else."""
+    done, spec = run.done or {}, run.spec
+    if "copied_params" in done:
+        copied = done["copied_params"]
+        yield f"its head is tied there: {copied:,} parameters fewer; here it is a copy of the embedding, and counted"
+    if told_tokens is None and run.points[-1].phase != "decayed":
+        yield "nobody said how many tokens it was trained on (--tokens), so no law is fitted to it"
+    if told_tokens not in (None, spec.tokens):
+        yield f"tokens are counted in whole windows of context={spec.context}: {told_tokens:,} became {spec.tokens:,}"
 
 
 def show_exported(answer: dict[str, Any]) -> None:
@@ -49,8 +64,8 @@ def show_exported(answer: dict[str, Any]) -> None:
 def show_imported(answer: dict[str, Any]) -> None:
     shape = f"{answer['variant']}, {answer['params']:,} parameters, context {answer['context']}"
     print(f"run {answer['run_id']} in {answer['folder']}: {answer['model_type']} as {shape}, {answer['tokenizer']}")
-    if answer["phase"] != "decayed":
-        print("nobody said how many tokens it was trained on (--tokens), so no law is fitted to it")
+    for note in answer["notes"]:
+        print(note)
     scores = answer["scores"]
     for name in sorted(name for name in scores if not name.endswith("_stderr")):
         error = scores.get(f"{name}_stderr", math.nan)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,8 +28,9 @@ def write(arguments: argparse.Namespace, folder: Path, cache: Path) -> None:
     run = _one_run(folder)
     device = machine.resolve({"device": arguments.device})["device"]
     torch.set_num_threads(1)  # as in training
-    model, tokenizer = load_model(run, device), tokenizer_of(run.spec, cache)
-    prompt = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.prompt == "-" else arguments.prompt
+    model, tokenizer = load_model(run, device), tokenizer_of(run, cache)
+    given = sys.stdin.buffer.read() if arguments.prompt == "-" else os.fsencode(arguments.prompt)
+    prompt = given.decode("utf-8", "replace")
     prompt_ids = tokenizer.encode(prompt).tolist()
     if len(prompt_ids) > model.context:
         notice = f"the prompt has {len(prompt_ids)} tokens and the model's context is {model.context}"

@@ -30,7 +30,7 @@ def fit(arguments: argparse.Namespace, existing: Callable[[str], Path]) -> tuple
     asked = [name for name in QUESTIONS if getattr(arguments, name, None)]
     if study.lawless and asked and LAWLESS.issuperset(asked) and not arguments.card:
         card, answer = None, {"no_law": study.lawless}
-        parts: list[Callable[[], None]] = [lambda: show.say(study.lawless)]
+        parts: list[Callable[[], None]] = []
     else:
         card = make_card(study)
         answer, parts = card.to_json(draws=False), [lambda: show.fit(card)]

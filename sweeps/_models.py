@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,20 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.anatomy import CHOICES, Shape
+from harness.costs import activation_bytes, pf_days, six_n, six_n_error, state_bytes
 from harness.counts import Parts, counts
-from harness.presets import (
-    FAMILIES,
-    PRESETS,
-    Preset,
-    Recipe,
-    activation_bytes,
-    expanded,
-    members,
-    pf_days,
-    six_n,
-    six_n_error,
-    state_bytes,
-)
+from harness.presets import FAMILIES, PRESETS, Preset, Recipe, amount, expanded, members
 from harness.refusal import Refusal, nearest
 from harness.spec import Spec, make_spec
 from sweeps import _show
@@ -34,6 +22,7 @@ SHAPE_FIELDS = ("depth", "width", "heads", "context", "vocab_size", *CHOICES)
 SETTABLE = ("preset", "variant", *SHAPE_FIELDS)
 ASKED_OF_A_SHAPE = ("depth", "width", "heads")
 OWN_FAMILY = "own"
+MOST_TOKENS = 1e18
 
 LONG_FAMILY = 12  # one with more members is told in a line where nobody asked for it
 WIDE = 104  # columns from which the tables show all they have
@@ -42,7 +31,7 @@ NOTES = (
     "FLOPs a token: forward and backward, attention over the whole context. 6N: what that rule is off by, N being all "
     "parameters. PF-days: for these tokens (the recipe's, or --tokens D), exact and by 6ND. State: 16 bytes a "
     "parameter, float32 weights, gradients and Adam's moments. Window: half-precision activations of one context, "
-    "attention matrix not kept (arXiv 2205.05198), and logits."
+    "attention matrix not kept, no dropout (arXiv 2205.05198), and logits."
 )
 
 
@@ -74,11 +63,11 @@ class Model:
     @property
     def other_counts(self) -> list[dict[str, Any]]:
         """Its parameters as they are counted elsewhere, with another vocabulary."""
-        others = self.preset.other_vocabularies.items() if self.preset else ()
+        if self.preset is None:
+            return []
         return [
             {"label": label, "vocab_size": size, "params": self.preset.counts(size).params}
-            for label, size in others
-            if self.preset
+            for label, size in self.preset.other_vocabularies.items()
         ]
 
     @property
@@ -93,24 +82,33 @@ class Model:
 # --- which
 
 
-def find(names: Sequence[str], overrides: Mapping[str, Sequence[Any]], tokens: float | None) -> list[Model]:
+def find(names: Sequence[str], overrides: Mapping[str, Sequence[Any]], tokens: str | None) -> list[Model]:
     """The members and families of these names, each with every setting of the overrides; with neither, all members."""
-    if tokens is not None and not (math.isfinite(tokens) and tokens >= 1):
-        raise Refusal(f"--tokens {tokens:g}: training reads one token or more; say for instance --tokens 300e9")
-    given = None if tokens is None else int(tokens)
+    given = None if tokens is None else _tokens(tokens)
     asked = {member.name for name in names for member in members(name)}
     chosen = [member for member in PRESETS.values() if member.name in asked]
     if not overrides:
-        return [
-            Model(member.name, member.shape(), member.recipe.tokens if given is None else given, member)
-            for member in chosen or PRESETS.values()
-        ]
+        return [_member(member, given) for member in chosen or PRESETS.values()]
     for name in overrides:
         if name not in SETTABLE:
             raise Refusal(f"no field of a shape is called {name!r}: {nearest(name, SETTABLE)}")
     settings = [dict(zip(overrides, values, strict=True)) for values in itertools.product(*overrides.values())]
     bases: list[Preset | None] = [*chosen] or [None]
     return [_own(base, setting, given) for base in bases for setting in settings]
+
+
+def _tokens(text: str) -> int:
+    tokens = amount(text)
+    if tokens is None or not 1 <= tokens <= MOST_TOKENS:
+        raise Refusal(
+            f"--tokens {text!r} is no number from 1 to {MOST_TOKENS:.0e}: say for instance 300e9, 300_000_000_000 or "
+            "300B (k, M, B or T)"
+        )
+    return round(tokens)
+
+
+def _member(member: Preset, tokens: int | None) -> Model:
+    return Model(member.name, member.shape(), member.recipe.tokens if tokens is None else tokens, member)
 
 
 def _own(base: Preset | None, setting: dict[str, Any], tokens: int | None) -> Model:

@@ -26,7 +26,7 @@ def export(run: Run, out: Path, cache: Path) -> Published:
     _refuse_full(out)
     model = load_model(run)
     phase = run.points[-1].phase if run.points else "decayed"
-    write_folder(out, published, run.spec, model, tokenizer_of(run.spec, cache), phase)
+    write_folder(out, published, run.spec, model, tokenizer_of(run, cache), phase)
     return published
 
 
@@ -43,15 +43,17 @@ def write_folder(
         "generation_config.json": ends,
         **tokenizer_files(tokenizer, spec.context),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
     staged = out.with_name(f".{out.name}.{os.getpid()}")
-    staged.mkdir()
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staged.mkdir()
         for name, content in files.items():
             (staged / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (staged / "model.safetensors").write_bytes(safetensors.torch.save(weights, metadata={"format": "pt"}))
         _refuse_full(out)
         os.rename(staged, out)
+    except OSError as error:  # its user knows nothing of the place beside
+        raise OSError(error.errno, error.strerror, str(out)) from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
 

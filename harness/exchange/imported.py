@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from harness import machine, record
+from harness.counts import counts
 from harness.exchange import CLASSES, Published
 from harness.exchange.export import OWN
 from harness.exchange.folder import read_config, read_weights
@@ -17,17 +18,18 @@ from harness.exchange.published import Json, digest
 from harness.layout import FACTS_OF_FILES, FACTS_OF_TEXT, refuse_other_text
 from harness.models import build
 from harness.models.family import LanguageModel
-from harness.record import Point, Run
+from harness.record import ELSEWHERE, Point, Run
 from harness.refusal import Refusal, pick
-from harness.spec import Spec, is_tokenizer_file, make_spec
+from harness.spec import TOKENIZER_VOCABULARY, Spec, is_kept, make_spec
 from harness.tasks import LanguageModelling, Task, find_task
-from harness.tokenizers import file_name
-from harness.weights import save, weights_file
+from harness.tokenizers import file_name, keep_file, kept_file, kept_tokenizer
+from harness.weights import kept_copy, save, weights_file
 
 SWEEP = "imported"
 QUESTION = "What do models that were trained elsewhere score here?"
 PHASES = ("decayed", "imported")
-UNKNOWN, ELSEWHERE = "unknown", "trained elsewhere"
+UNKNOWN = "unknown"
+IN_CONFIG = "its config.json says so; get the folder again"
 SEED_DIGITS = 8  # hexadecimal, of a digest
 
 
@@ -54,23 +56,23 @@ class Found:
 def bring_in(folder: Path, results: Path, cache: Path, tasks: Sequence[str] = (), told: Told | None = None) -> Run:
     """The run that the folder becomes, scored on the tasks; a folder that was brought in before gains their scores."""
     chosen = [find_task(name) for name in tasks]
-    found = _read(folder, told or Told(), chosen)
+    found = _read(folder, told or Told(), chosen, cache)
     scores, texts = _scores(found, chosen, cache)
-    return _commit(results / SWEEP, found, scores, texts)
+    return _commit(results / SWEEP, found, scores, texts, cache)
 
 
 # --- what the folder is
 
 
-def _read(folder: Path, told: Told, tasks: Sequence[Task]) -> Found:
+def _read(folder: Path, told: Told, tasks: Sequence[Task], cache: Path) -> Found:
     config = read_config(folder)
     published = pick(CLASSES, str(config.get("model_type")), "model_type that can be imported")
     is_own = OWN in config
     if is_own:
-        spec = _own_spec(folder, published, config, told)
+        spec = _own_spec(folder, published, config, told, cache)
     else:
         _refuse_tasks_of_training(tasks)
-        spec = _foreign_spec(folder, published, config, told)
+        spec = _foreign_spec(folder, published, config, told, cache)
     eager = spec.model_copy(update={"kernel": "eager"})
     weights = read_weights(folder, published, eager, config)
     identity = digest(weights.tensors)
@@ -82,29 +84,35 @@ def _read(folder: Path, told: Told, tasks: Sequence[Task]) -> Found:
     model = build(eager)
     model.load_state_dict(state)
     phase = config[OWN]["phase"] if is_own else PHASES[told.tokens is None]
+    tied = not published.tied and bool(config.get("tie_word_embeddings"))
     facts = {"source": str(folder.absolute()), "model_type": published.model_type, "files": weights.files}
-    return Found(spec, model, phase, {**facts, "weights": identity})
+    copied = {"copied_params": counts(spec).params_head} if tied else {}
+    return Found(spec, model, phase, {**facts, "weights": identity, **copied})
 
 
-def _own_spec(folder: Path, published: Published, config: Json, told: Told) -> Spec:
+def _own_spec(folder: Path, published: Published, config: Json, told: Told, cache: Path) -> Spec:
     """The run that an export was made of, which its config.json must still describe."""
     if told != Told():
         raise Refusal(f"{folder} says itself which run it is, with corpus, tokens, context and tokenizer: name none")
     own = config[OWN]
     if not isinstance(own, dict) or not isinstance(own.get("spec"), dict) or own.get("phase") not in PHASES:
         raise Refusal(f"{folder}/config.json: {OWN!r} holds no run; export the run again, or take the key out")
-    spec, said = make_spec(own["spec"]), published.fields(config)
+    edited = "it was edited; export the run again, or take that key out"
+    try:
+        spec = make_spec(own["spec"], edited)
+    except Refusal as refusal:
+        raise Refusal(f"{folder}/config.json, under {OWN!r}: {refusal}") from None
+    said = published.fields(config)
     apart = [name for name in said if name not in published.choices and said[name] != getattr(spec, name)]
     if apart or not published.holds(spec):
         wrong = f"{apart[0]}={said[apart[0]]}" if apart else f"model_type={published.model_type}"
-        raise Refusal(
-            f"{folder}/config.json: {wrong} is not of the run under {OWN!r}: it was edited; export the run again, or "
-            "take that key out"
-        )
+        raise Refusal(f"{folder}/config.json: {wrong} is not of the run under {OWN!r}: {edited}")
+    if is_kept(spec.tokenizer) and keep_file(_tokenizer_file(folder), cache) != spec.tokenizer:
+        raise Refusal(f"{folder}/tokenizer.json is not the run's, tokenizer={spec.tokenizer}: {edited}")
     return spec
 
 
-def _foreign_spec(folder: Path, published: Published, config: Json, told: Told) -> Spec:
+def _foreign_spec(folder: Path, published: Published, config: Json, told: Told, cache: Path) -> Spec:
     """A spec of the folder's shape and of what is known; the rest of it, the optimiser's part, means nothing.
 
     Learned positions are still whole.
@@ -115,10 +123,15 @@ def _foreign_spec(folder: Path, published: Published, config: Json, told: Told) 
         raise Refusal(f"context={told.context}: the model was trained in {whole}; use 2 to {whole}")
     if told.context is not None and published.rotary_fraction:
         shape["context"] = told.context
+    if told.tokens is not None and told.tokens < (told.context or whole):
+        raise Refusal(
+            f"tokens={told.tokens} is less than one window of context={told.context or whole}: say all that it was "
+            "trained on, or leave it out"
+        )
     fields = {
         **shape,
         "corpus": told.corpus or UNKNOWN,
-        "tokenizer": _tokenizer(folder, shape["vocab_size"], told),
+        "tokenizer": _tokenizer(folder, shape["vocab_size"], told, cache),
         "schedule": "cosine",
         "warmup_tokens": 0,
         "device": "cpu",
@@ -126,7 +139,7 @@ def _foreign_spec(folder: Path, published: Published, config: Json, told: Told) 
         "kernel": "eager",
     }
     try:
-        return make_spec(machine.resolve(fields | _budget(shape["context"], told.tokens)))
+        return make_spec(machine.resolve(fields | _budget(shape["context"], told.tokens)), IN_CONFIG)
     except Refusal as refusal:
         raise Refusal(f"{folder}: {refusal}") from None
 
@@ -139,18 +152,24 @@ def _budget(context: int, tokens: int | None) -> Json:
     return {**budget, "batch_tokens": context, "eval_tokens": max(context, default)}
 
 
-def _tokenizer(folder: Path, vocab_size: int, told: Told) -> str:
-    if told.tokenizer is not None:
-        if is_tokenizer_file(told.tokenizer) and not Path(told.tokenizer).is_file():
-            raise Refusal(f"tokenizer={told.tokenizer} is no file: name a tokenizer.json, or bytes or gpt2")
-        return told.tokenizer
+def _tokenizer(folder: Path, vocab_size: int, told: Told, cache: Path) -> str:
+    if told.tokenizer is None:
+        return file_name(_tokenizer_file(folder), vocab_size, cache)
+    if is_kept(told.tokenizer):
+        return kept_tokenizer(told.tokenizer, vocab_size, cache).name
+    if told.tokenizer not in TOKENIZER_VOCABULARY and Path(told.tokenizer).is_file():
+        return file_name(Path(told.tokenizer), vocab_size, cache)
+    return told.tokenizer
+
+
+def _tokenizer_file(folder: Path) -> Path:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise Refusal(
             f"{folder} holds no tokenizer.json: save its tokenizer there with AutoTokenizer's save_pretrained, or name "
             "one with --tokenizer (bytes, gpt2, or a path to a tokenizer.json)"
         )
-    return file_name(path, vocab_size)
+    return path
 
 
 def _narrowed(whole: Spec, state: State, told: Told, identity: str) -> Spec:
@@ -197,7 +216,7 @@ def _scores(found: Found, tasks: Sequence[Task], cache: Path) -> tuple[dict[str,
     return {name: value for name, value in scores.items() if math.isfinite(value)}, texts
 
 
-def _commit(root: Path, found: Found, scores: Mapping[str, float], texts: Mapping[str, Json]) -> Run:
+def _commit(root: Path, found: Found, scores: Mapping[str, float], texts: Mapping[str, Json], cache: Path) -> Run:
     """Weights first, then the run, then the sweep that lists it: a kill in between leaves nothing that counts."""
     spec = found.spec
     folder = record.run_folder(root, spec.run_id)
@@ -207,6 +226,8 @@ def _commit(root: Path, found: Found, scores: Mapping[str, float], texts: Mappin
         path = weights_file(folder, spec)
         path.parent.mkdir(parents=True, exist_ok=True)
         save(path, found.model)
+        if is_kept(spec.tokenizer):
+            record.replace_bytes(kept_copy(folder, spec), kept_file(spec.tokenizer, cache).read_bytes())
         record.ask_for(root, spec)
         last = Point(spec.steps, spec.tokens, found.phase, None, None, None, {**before, **scores})
         done = {"run_id": spec.run_id, "device": spec.device, "device_name": ELSEWHERE, "seconds": 0.0}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from harness.exchange.multipliers import attention_ratio
 from harness.exchange.published import Constant, Fixed, Mapped, Pair, Part, Published, pair
 from harness.exchange.ways import SAME, SWAPPED, Way
 from harness.models.family import Build
@@ -41,10 +40,10 @@ def mlp(spec: Build, ours: str, inputs: tuple[str, ...], output: str) -> Iterato
     yield pair(f"{ours}.hidden_output.weight", f"{output}.weight")
 
 
-def _gains(spec: Build, ours: str, theirs: str, features: int, way: Way = SAME, value: float = 1.0) -> Mapped:
+def _gains(spec: Build, ours: str, theirs: str, features: int, way: Way = SAME) -> Mapped:
     """Of a norm, which has none where it is plain."""
     if spec.norm == "plain_rms":
-        return Constant(f"{theirs}.weight", value, features)
+        return Constant(f"{theirs}.weight", 1.0, features)
     return pair(f"{ours}.weight", f"{theirs}.weight", way)
 
 
@@ -55,8 +54,7 @@ def _tensors(spec: Build, inputs: tuple[str, ...]) -> Iterator[Mapped]:
         yield _gains(spec, f"{ours}.norm_attention", f"{theirs}.input_layernorm", spec.width)
         yield from attention(spec, ours, heads, SWAPPED)
         if spec.qk_norm == "rms":
-            ratio = attention_ratio(spec)
-            yield _gains(spec, f"{ours}.norm_query", f"{heads}.q_norm", spec.head_width, SWAPPED, ratio)
+            yield _gains(spec, f"{ours}.norm_query", f"{heads}.q_norm", spec.head_width, SWAPPED)
             yield _gains(spec, f"{ours}.norm_key", f"{heads}.k_norm", spec.head_width, SWAPPED)
         yield _gains(spec, f"{ours}.norm_hidden", f"{theirs}.post_attention_layernorm", spec.width)
         yield from mlp(spec, ours, tuple(f"{theirs}.mlp.{name}" for name in inputs), f"{theirs}.mlp.down_proj")

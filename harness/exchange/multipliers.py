@@ -10,12 +10,6 @@ from harness.models.parametrisation import parametrise
 State = dict[str, Tensor]
 
 
-def attention_ratio(spec: Build) -> float:
-    """How many times the usual head_width^-0.5 the spec multiplies queries by."""
-    ratio: float = parametrise(spec).attention / spec.head_width**-0.5
-    return ratio
-
-
 def folded(state: State, spec: Build) -> State:
     """Weights that compute without multipliers what `state` computes with them."""
     return {name: tensor * _factor(name, tensor, spec) for name, tensor in state.items()}
@@ -29,12 +23,10 @@ def _factor(name: str, tensor: Tensor, spec: Build) -> Tensor | float:
     scales, anatomy = parametrise(spec), ANATOMIES[spec.variant]
     if "_output." in name:
         return scales.branch
-    if ".query_key_value." in name and spec.qk_norm == "none":
+    if ".query_key_value." in name and spec.qk_norm == "none":  # normalised ones meet over the usual root
         factor = torch.ones(tensor.shape[0], *[1] * (tensor.ndim - 1), device=tensor.device)
-        factor[: spec.heads * spec.head_width] = attention_ratio(spec)
+        factor[: spec.heads * spec.head_width] = scales.attention / spec.head_width**-0.5
         return factor
-    if ".norm_query." in name:
-        return attention_ratio(spec)
     # a tied head is the embedding too, which must stay: the norm before it carries the factor
     carries = name.startswith("norm.") if anatomy.tied else name == "head.weight"
     return scales.logits if carries else 1.0

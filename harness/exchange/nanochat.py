@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from harness.exchange.llama import EMBEDDING, NO_ATTENTION_BIAS, SIZES, SQUARED_RELU, attention, mlp
-from harness.exchange.multipliers import attention_ratio
 from harness.exchange.published import Fixed, Mapped, Published
 from harness.exchange.ways import SAME
 from harness.models.family import Build
@@ -14,16 +13,6 @@ def _tensors(spec: Build) -> Iterator[Mapped]:
         ours, theirs = f"blocks.{layer}", f"model.layers.{layer}"
         yield from attention(spec, ours, f"{theirs}.self_attn", SAME)
         yield from mlp(spec, ours, (f"{theirs}.mlp.fc1",), f"{theirs}.mlp.fc2")
-
-
-def _obstacle(spec: Build) -> str | None:
-    ratio = attention_ratio(spec)
-    if ratio == 1:
-        return None
-    return (
-        f"normalises queries without gains that could carry {ratio:g}, by which parametrisation="
-        f"{spec.parametrisation} differs from head_width^-0.5; use activation=swiglu (Qwen3's class), or qk_norm=none"
-    )
 
 
 NANOCHAT = Published(
@@ -43,5 +32,4 @@ NANOCHAT = Published(
     },
     written={"attention_dropout": 0.0},
     rotary_keys=("rope_theta",),
-    obstacle=_obstacle,
 )

@@ -3,7 +3,7 @@
 import json
 
 from harness.exchange.published import Json
-from harness.spec import is_tokenizer_file
+from harness.spec import is_kept
 from harness.tokenizers import END_OF_TEXT, Tokenizer, byte_characters
 
 
@@ -25,7 +25,7 @@ def _stored(tokenizer: Tokenizer) -> tuple[Json, str]:
     if tokenizer.name == "bytes":
         return _bytes(tokenizer), END_OF_TEXT
     definition = json.loads(tokenizer.definition)
-    if is_tokenizer_file(tokenizer.name):
+    if is_kept(tokenizer.name):
         return definition["tokenizer"], definition["end_of_text"]
     return definition, END_OF_TEXT
 

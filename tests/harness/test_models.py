@@ -146,6 +146,33 @@ def test_weights_are_drawn_as_declared(variant: str, parametrisation: str) -> No
         assert parameter.std().item() == pytest.approx(deviation, rel=5 * parameter.numel() ** -0.5)
 
 
+# As published: matrices, what enters the stream, the embedding and the head, at depth L and width d.
+PUBLISHED_STARTS: dict[str, Callable[[int, int], tuple[float, float, float, float | None]]] = {
+    "gpt1": lambda L, d: (0.02, 0.02, 0.02, None),  # Radford et al. 2018, section 4.1
+    "gpt2": lambda L, d: (0.02, 0.02 / (2 * L) ** 0.5, 0.02, None),  # Radford et al. 2019, section 2.3
+    "gpt3": lambda L, d: (0.02, 0.02 / (2 * L) ** 0.5, 0.02, None),  # arXiv 2005.14165: as GPT-2
+    "neox": lambda L, d: ((0.4 / d) ** 0.5, 2 / L / d**0.5, (0.4 / d) ** 0.5, (0.4 / d) ** 0.5),  # arXiv 2204.06745
+    "chinchilla": lambda L, d: (0.02, 0.02 / (2 * L) ** 0.5, 0.02, None),  # not printed: as GPT-2
+    "modern": lambda L, d: (d**-0.5, 0.0, 1.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("depth", "width"), [(2, 64), (8, 64), (2, 128)])
+def test_weights_start_as_published(variant: str, depth: int, width: int) -> None:
+    weights = initialised(
+        variant, depth=depth, width=width, heads=2, head_width=width // 2, vocab_size=211
+    ).state_dict()
+    inner, output, embedding, head = PUBLISHED_STARTS[variant](depth, width)
+    for name, deviation in (("query_key_value", inner), ("hidden", inner), ("attention_output", output)):
+        assert weights[f"blocks.1.{name}.weight"].std().item() == pytest.approx(deviation, rel=0.05)
+    assert weights["blocks.1.hidden_output.weight"].std().item() == pytest.approx(output, rel=0.05)
+    assert weights["embedding"].std().item() == pytest.approx(embedding, rel=0.05)
+    assert ("head.weight" in weights) == (head is not None)
+    if head is not None:
+        assert weights["head.weight"].std().item() == pytest.approx(head, rel=0.05)
+
+
 @every_variant
 @pytest.mark.parametrize(("depth", "width"), [(1, 24), (6, 24), (2, 96)])
 def test_a_new_model_bets_evenly(variant: str, depth: int, width: int) -> None:

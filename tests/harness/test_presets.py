@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,26 +11,15 @@ from typing import Any
 import pytest
 
 from harness.anatomy import shape_of
+from harness.costs import activation_bytes, pf_days, six_n, six_n_error, state_bytes
 from harness.models import build
-from harness.presets import (
-    FAMILIES,
-    PRESETS,
-    Preset,
-    activation_bytes,
-    expanded,
-    members,
-    pf_days,
-    preset,
-    six_n,
-    six_n_error,
-    state_bytes,
-)
+from harness.presets import FAMILIES, PRESETS, Preset, amount, expanded, members, preset
 from harness.refusal import Refusal
 from sweeps.__main__ import main
 
 TABLE_A9 = Path(__file__).parents[3] / "shared" / "published" / "chinchilla" / "table_a9.csv"
 
-# Recomputed from the published shapes; GPT-1, GPT-2 and Pythia are also the sizes of the released weights.
+# Recomputed from the published shapes; GPT-1, GPT-2, NeoX and Pythia are also the sizes of the released weights.
 PARAMETERS = {
     "gpt1": 116_534_784,
     "gpt2-small": 124_439_808,
@@ -44,6 +34,7 @@ PARAMETERS = {
     "gpt3-6.7b": 6_658_404_352,
     "gpt3-13b": 12_853_386_240,
     "gpt3-175b": 174_604_259_328,
+    "neox-20b": 20_554_567_680,
     "pythia-14m": 14_067_712,
     "pythia-31m": 30_494_720,
     "pythia-70m": 70_426_624,
@@ -101,6 +92,7 @@ def test_families_are_whole() -> None:
         "gpt1": 1,
         "gpt2": 4,
         "gpt3": 8,
+        "neox": 1,
         "pythia": 10,
         "chinchilla": 50,
     }
@@ -122,7 +114,7 @@ def test_parameters_as_counted_elsewhere(name: str) -> None:
 
 @pytest.mark.parametrize("label", PAPER_LABELS)
 def test_a_paper_label_is_its_count_in_millions(label: str) -> None:
-    member = preset(label)
+    member = preset(f"GPT-2 {label}")
     assert member.name == PAPER_LABELS[label]
     assert next(iter(member.other_vocabularies)).startswith(label)
     assert round(COUNTED_ELSEWHERE[member.name] / 1e6) == int(label[:-1])
@@ -167,6 +159,10 @@ def test_recipes_are_those_printed() -> None:
     # The model cards of Pythia say 299,892,736,000.
     assert {member.recipe.tokens for member in FAMILIES["pythia"]} == {299_892_736_000}
     assert {member.recipe.learning_rate for member in FAMILIES["gpt2"] + FAMILIES["chinchilla"]} == {None}
+    # Its model card: 1538 sequences of 2048 tokens, 150,000 steps.
+    neox = PRESETS["neox-20b"].recipe
+    assert (neox.batch_tokens, neox.tokens) == (3_149_824, 472_473_600_000)
+    assert PRESETS["gpt3-175b"].recipe.learning_rate < neox.learning_rate < PRESETS["gpt3-13b"].recipe.learning_rate
     for family in ("gpt3", "pythia"):
         rates = [member.recipe.learning_rate or 0 for member in FAMILIES[family]]
         assert rates == sorted(rates, reverse=True)
@@ -182,9 +178,9 @@ def test_six_n_errs_by_what_it_leaves_out() -> None:
 
 
 def test_memory_is_the_published_formula() -> None:
-    """34 s b h a layer (arXiv 2205.05198, equation 2 without its attention matrices), and logits."""
+    """34 s b h a layer (arXiv 2205.05198, equation 2 without its attention matrices) less 2 of dropout; and logits."""
     shape = PRESETS["gpt3-175b"].shape()
-    assert activation_bytes(shape) == 34 * 2048 * 12288 * 96 + 4 * 2048 * 50_257
+    assert activation_bytes(shape) == (34 - 2) * 2048 * 12288 * 96 + 4 * 2048 * 50_257
     assert state_bytes(PRESETS["gpt1"].counts()) == 16 * PARAMETERS["gpt1"]
     wide = shape_of(PRESETS["gpt2-small"].fields() | {"mlp_width": 2 * 3072})
     more = activation_bytes(wide) - activation_bytes(PRESETS["gpt2-small"].shape())
@@ -201,6 +197,10 @@ SPELT = {
     "gpt2_large": "gpt2-large",
     "openai-community/gpt2-xl": "gpt2-xl",
     "124M": "gpt2-small",
+    "gpt1 117M": "gpt1",
+    "GPT-2 117M": "gpt2-small",
+    "EleutherAI/gpt-neox-20b": "neox-20b",
+    "NeoX": "neox-20b",
     "GPT-3 XL": "gpt3-xl",
     "GPT-3 175B": "gpt3-175b",
     "gpt-3": "gpt3-175b",
@@ -227,13 +227,55 @@ def test_a_family_is_all_its_members() -> None:
     assert members("gpt2 medium") == [PRESETS["gpt2-medium"]]
 
 
+@pytest.mark.parametrize("member", PRESETS.values(), ids=PRESETS)
+def test_a_size_means_the_one_member_that_has_it_or_names_all_that_do(member: Preset) -> None:
+    for size in member.sizes:
+        alike = [one.name for one in PRESETS.values() if size.lower() in map(str.lower, one.sizes)]
+        assert preset(f"{member.family} {size.upper()}") is member
+        if len(alike) == 1:
+            assert preset(size.upper()) is member
+        else:
+            with pytest.raises(Refusal) as refusal:
+                preset(size)
+            assert [name for name in PRESETS if f"'{name}'" in str(refusal.value)] == alike
+
+
+@pytest.mark.parametrize(
+    ("size", "name"), {"175b": "gpt3-175b", "13b": "gpt3-13b", "1.4b": "pythia-1.4b", "44m": "chinchilla-44m"}.items()
+)
+def test_sizes_that_one_member_has(size: str, name: str) -> None:
+    assert preset(size).name == name
+
+
+@pytest.mark.parametrize("family", ["", "gpt2", "gpt3", "pythia", "chinchilla"])
+@pytest.mark.parametrize("size", ["3.1m", "0.21B", "7b", "150B", "9t"])
+def test_a_size_that_none_has_is_refused_with_the_nearest(size: str, family: str) -> None:
+    def distance(member: Preset) -> float:
+        return abs(math.log(member.counts().params / (amount(size) or math.nan)))
+
+    with pytest.raises(Refusal) as refusal:
+        preset(f"{family} {size}")
+    said = str(refusal.value).split("nearest in size: ")[1].split(", ")
+    kin = FAMILIES.get(family) or PRESETS.values()
+    assert {member.name: distance(member) for member in sorted(kin, key=distance)[:3]}.keys() == set(said)
+    assert said[0] == min(kin, key=distance).name
+
+
+@pytest.mark.parametrize("member", PRESETS.values(), ids=PRESETS)
+def test_a_slip_in_a_name_is_put_right(member: Preset) -> None:
+    with pytest.raises(Refusal, match=f"did you mean '{member.name}'"):
+        preset(f"{member.label}x")
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
+        ("medum", "did you mean 'gpt2-medium' or 'gpt3-medium'"),
+        ("pythai", "did you mean 'pythia'"),
         ("gpt2-medum", "did you mean 'gpt2-medium'"),
         ("gtp3 13b", "did you mean 'gpt3-13b'"),
         ("pythia", "There are: pythia-1.4b, pythia-12b"),
-        ("llama", "There are: chinchilla, gpt1, gpt2, gpt3, pythia"),
+        ("llama", "There are: chinchilla, gpt1, gpt2, gpt3, neox, pythia"),
         ("", "There are: chinchilla"),
     ],
 )
@@ -285,6 +327,11 @@ def test_tokens_are_the_users_where_given(capsys: pytest.CaptureFixture[str]) ->
     assert model["recipe"]["tokens"] == 299_892_736_000
 
 
+@pytest.mark.parametrize("text", ["300e9", "300_000_000_000", "300B", "300b", "0.3T", "300000M", "3e8k", "300 B"])
+def test_tokens_may_be_written_in_many_ways(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert told(capsys, "gpt1", "--tokens", text)[0]["tokens"] == 300_000_000_000
+
+
 def test_a_shape_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--set", "variant=modern", "depth=12,24", "width=384", "--set", "heads=6")
     shallow, deep = told(capsys, *words)
@@ -330,7 +377,11 @@ def test_one_model_gets_a_card(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "said"),
     [
         (["gpt2-medum"], "did you mean 'gpt2-medium'"),
-        (["gpt1", "--tokens", "nan"], "--tokens nan"),
+        *(
+            (["gpt1", "--tokens", text], "or 300B")
+            for text in ("nan", "inf", "0", "3oob", "300G", "B", "", "1e19", "1e999T")
+        ),
+        (["117M"], "'gpt1' or 'gpt2-small' or 'chinchilla-117m'"),
         (["--set", "depth=12"], "no width and no heads"),
         (["--set", "depth=12", "width=385", "heads=6"], "use heads=5"),
         (["gpt1", "--set", "widht=4"], "did you mean 'width'"),
@@ -348,5 +399,5 @@ def test_a_mistake_gets_one_line(capsys: pytest.CaptureFixture[str], words: list
 
 
 def test_presets_need_neither_torch_nor_pandas() -> None:
-    code = "import sys, harness.presets; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    code = "import sys, harness.presets, harness.costs; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

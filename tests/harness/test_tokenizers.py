@@ -15,7 +15,15 @@ from harness import machine
 from harness.dataset import prepare
 from harness.refusal import Refusal
 from harness.spec import make_spec
-from harness.tokenizers import TOKENIZERS, Tokenizer, build_tokenizer, file_name, load_tokenizer
+from harness.tokenizers import (
+    TOKENIZERS,
+    Tokenizer,
+    build_tokenizer,
+    file_name,
+    kept_file,
+    kept_tokenizer,
+    load_tokenizer,
+)
 
 VOCABULARY = {"bytes": 256, "bpe": 300, "gpt2": 50_257}
 TRAINING = ["the cat sat on the mat, and the rat ran to the cat. " * 40, "Ünïcode — 語言 🙂 words; words! " * 40]
@@ -168,11 +176,17 @@ def written(engine: Engine, folder: Path) -> Path:
     return folder / "tokenizer.json"
 
 
+def kept(path: Path, vocab_size: int = 512) -> Tokenizer:
+    """The file as every run reads it: from a cache."""
+    cache = path.parent / "cache"
+    return kept_tokenizer(file_name(path, vocab_size, cache), vocab_size, cache)
+
+
 def test_a_file_gives_back_every_text_and_counts_its_bytes(file: Path) -> None:
-    tokenizer = build_tokenizer(str(file), [], 512)
+    tokenizer = kept(file)
     again = load_tokenizer(tokenizer.name, tokenizer.definition)
-    assert tokenizer.name == str(file)
-    assert again.hash == tokenizer.hash
+    assert (again.name, again.hash) == (tokenizer.name, tokenizer.hash)
+    assert tokenizer.name == f"sha256:{tokenizer.hash[:16]}"
     normal = normalizers.NFC().normalize_str if "NFC" in file.read_text() else str
     for text in (*TEXTS, *random_texts(50), "a  b    c", "<|padding|><|begin_of_text|>"):
         ids, plain = tokenizer.encode(text), normal(text)
@@ -185,17 +199,17 @@ def test_a_file_gives_back_every_text_and_counts_its_bytes(file: Path) -> None:
 
 
 def test_a_file_s_ids_are_the_library_s(tmp_path: Path) -> None:
-    tokenizer = build_tokenizer(str(written(pythia_like(), tmp_path)), [], 512)
+    tokenizer = kept(written(pythia_like(), tmp_path))
     for text in (*TRAINING, "    indented    by added tokens"):
         assert tokenizer.encode(text).tolist() == pythia_like().encode(text).ids
 
 
 def test_a_vocabulary_may_be_padded_but_not_cut(file: Path) -> None:
-    size = build_tokenizer(str(file), [], 512).vocab_size
+    size = kept(file).vocab_size
     assert size == max(Engine.from_file(str(file)).get_vocab().values()) + 1
-    assert build_tokenizer(str(file), [], size).vocab_size == size
+    assert kept(file, size).vocab_size == size
     with pytest.raises(Refusal, match=f"vocab_size={size - 1}: .* use vocab_size={size} or more"):
-        build_tokenizer(str(file), [], size - 1)
+        kept(file, size - 1)
 
 
 @pytest.mark.parametrize("eos", ["<|nothing|>", {"content": "<|nothing|>"}], ids=str)
@@ -203,12 +217,12 @@ def test_the_end_of_text_may_be_named_beside_it(eos: Any, tmp_path: Path) -> Non
     path = written(own_engine(), tmp_path)
     path.write_text(path.read_text().replace("<|endoftext|>", "<|nothing|>"))
     with pytest.raises(Refusal, match=r"has no <\|endoftext\|>, and the tokenizer_config.json"):
-        build_tokenizer(str(path), [], 300)
+        kept(path)
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": eos}))
-    assert build_tokenizer(str(path), [], 300).end_of_text == own_engine().token_to_id("<|endoftext|>")
+    assert kept(path).end_of_text == own_engine().token_to_id("<|endoftext|>")
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": ["<|nothing|>"]}))
     with pytest.raises(Refusal, match="documents have to end"):
-        build_tokenizer(str(path), [], 300)
+        kept(path)
 
 
 def _changed(**parts: Any) -> Callable[[Engine], None]:
@@ -238,7 +252,7 @@ def test_a_file_that_loses_bytes_is_refused(cause: str, tmp_path: Path) -> None:
     engine = own_engine()
     LOSSY[cause](engine)
     with pytest.raises(Refusal, match=f"{cause}, so that the bytes of a text cannot be counted"):
-        build_tokenizer(str(written(engine, tmp_path)), [], 512)
+        kept(written(engine, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -256,7 +270,7 @@ def test_a_model_that_loses_bytes_is_refused(cause: str, changes: dict[str, Any]
     stored["model"] |= changes
     path.write_text(json.dumps(stored))
     with pytest.raises(Refusal, match=cause):
-        build_tokenizer(str(path), [], 512)
+        kept(path)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "{torn", '{"model": {"vocab": {}}}', "\udcff"])
@@ -264,31 +278,65 @@ def test_a_file_that_is_no_tokenizer_is_refused_in_one_line(content: str, tmp_pa
     path = tmp_path / "tokenizer.json"
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(Refusal, match=r"is no tokenizer\.json") as refusal:
-        build_tokenizer(str(path), [], 512)
+        kept(path)
     assert "\n" not in str(refusal.value)
-    with pytest.raises(Refusal, match=r"No such file or directory; name a tokenizer.json, or one of bytes, bpe, gpt2"):
-        build_tokenizer(str(tmp_path / "nowhere.json"), [], 512)
+    with pytest.raises(Refusal, match=r"No such file or directory; name a tokenizer.json that can be read"):
+        kept(tmp_path / "nowhere.json")
 
 
-def test_a_spec_may_name_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_known_by_its_content(file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    name = file_name(file, 512, cache)
+    moved = tmp_path / "elsewhere" / "other.json"
+    moved.parent.mkdir()
+    file.rename(moved)
+    assert file_name(moved, 512, cache) == name
+    assert kept_tokenizer(name, 512, cache).name == name
+    stored = json.loads(moved.read_text())
+    stored["added_tokens"] = [token | {"special": True} for token in stored["added_tokens"]]
+    stored["normalizer"] = {"type": "NFC"} if stored["normalizer"] is None else None
+    moved.write_text(json.dumps(stored))
+    assert file_name(moved, 512, cache) != name
+    assert kept_tokenizer(name, 512, cache).hash.startswith(name.removeprefix("sha256:"))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "\udcff"])
+def test_what_the_cache_has_lost_or_torn_is_refused(content: str, tmp_path: Path) -> None:
+    name = file_name(written(own_engine(), tmp_path), 512, tmp_path)
+    with pytest.raises(Refusal, match=f"tokenizer={name} is not in the cache .*: import the run's folder again"):
+        kept_tokenizer(name, 512, tmp_path / "another")
+    kept_file(name, tmp_path).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(Refusal, match="is torn or was edited: delete it"):
+        kept_tokenizer(name, 512, tmp_path)
+
+
+def test_a_sweep_may_name_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
     path = written(pythia_like(), tmp_path)
     monkeypatch.chdir(tmp_path)
     fields = {"depth": 1, "width": 16, "heads": 1, "unique_tokens": 102_400, "tokens": 102_400, "vocab_size": 512}
-    resolved = machine.resolve({**fields, "tokenizer": "tokenizer.json"})
-    assert make_spec(resolved).tokenizer == str(path)
-    assert machine.resolve({**fields, "tokenizer": "bytes"})["tokenizer"] == "bytes"
-    with pytest.raises(Refusal, match=r"no tokenizer is called 'byte', nor is it a path .*did you mean 'bytes'"):
-        make_spec({**fields, "tokenizer": "byte"})
+    named = make_spec(machine.resolve({**fields, "tokenizer": "tokenizer.json"}, cache))
+    assert named.tokenizer == file_name(path, 512, cache)
+    assert kept_tokenizer(named.tokenizer, 512, cache).encode("a cat").tolist() == pythia_like().encode("a cat").ids
+    assert machine.resolve({**fields, "tokenizer": "bytes"}, cache)["tokenizer"] == "bytes"
+    written(llama3_like(), tmp_path)
+    assert machine.resolve({**fields, "tokenizer": str(path)}, cache)["tokenizer"] != named.tokenizer
+    for wrong in ("byte", "no/tokenizer.json", "sha256:0123", named.tokenizer.upper()):
+        with pytest.raises(Refusal, match=r"no tokenizer is called .*, nor is it a tokenizer\.json on this disk"):
+            make_spec(machine.resolve({**fields, "tokenizer": wrong}, cache))
 
 
-def test_a_corpus_is_built_anew_when_the_file_changes(tmp_path: Path, corpus: Path) -> None:
-    path = written(own_engine(), tmp_path)
-    first = prepare(str(corpus), str(path), 512, tmp_path / "cache")
-    assert prepare(str(corpus), str(path), 512, tmp_path / "cache").folder == first.folder
+def test_each_content_has_a_corpus_of_its_own(tmp_path: Path, corpus: Path) -> None:
+    cache = tmp_path / "cache"
+    plain = file_name(written(own_engine(), tmp_path), 512, cache)
+    first = prepare(str(corpus), plain, 512, cache)
     assert np.array_equal(first.tokenizer.encode("the cat"), own_engine().encode("the cat").ids)
     assert first.token_bytes[first.val].sum() == first.manifest["val"]["bytes"]
-    written(pythia_like(), tmp_path)
-    assert prepare(str(corpus), str(path), 512, tmp_path / "cache").data_hash != first.data_hash
+    other = file_name(written(pythia_like(), tmp_path), 512, cache)
+    assert prepare(str(corpus), other, 512, cache).data_hash != first.data_hash
+    assert prepare(str(corpus), plain, 512, cache).folder == first.folder
+    with pytest.raises(Refusal, match="is not in the cache"):
+        prepare(str(corpus), plain, 512, tmp_path / "another")
 
 
 def test_gpt2_s_own_file_is_known_by_name(tmp_path: Path) -> None:
@@ -296,10 +344,9 @@ def test_gpt2_s_own_file_is_known_by_name(tmp_path: Path) -> None:
     engine = Engine.from_str(gpt2.definition)
     engine.add_special_tokens(["<|endoftext|>"])
     path = written(engine, tmp_path)
-    assert file_name(path, 50_257) == "gpt2"
-    assert file_name(path, 50_304) == str(path)
+    assert file_name(path, 50_257, tmp_path) == "gpt2"
+    assert file_name(path, 50_304, tmp_path).startswith("sha256:")
     stored = json.loads(path.read_text())
     stored["normalizer"] = {"type": "NFC"}
-    other = tmp_path / "other.json"
-    other.write_text(json.dumps(stored))
-    assert file_name(other, 50_257) == str(other)
+    path.write_text(json.dumps(stored))
+    assert file_name(path, 50_257, tmp_path).startswith("sha256:")
