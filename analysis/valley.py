@@ -180,7 +180,10 @@ def _fitted(losses: Losses, window_k: np.ndarray) -> Valley:
 
 
 def _between(orthogonal_mp: Array, loss_m: Array, seed_m: np.ndarray, noise: float) -> dict[str, Any]:
-    """How far the cubics of single seeds lie from their mean, squared and summed, in units of the runs' own scatter."""
+    """Squared deviations of single seeds' cubics from their mean, in units of their own scatter, which also weighs them.
+
+    A seed without a run at the far rates knows its cubic worse than one with; equal weights would read that as a tilt.
+    """
     own_sp, unit_sp = [], []
     for seed in np.unique(seed_m):
         rows = seed_m == seed
@@ -190,5 +193,6 @@ def _between(orthogonal_mp: Array, loss_m: Array, seed_m: np.ndarray, noise: flo
             unit_sp.append(noise * np.sqrt((inverse_pm**2).sum(axis=1)))
     if len(own_sp) < 2:
         return {"between_p": np.zeros(POWERS), "seeds": 1}
-    deviation_sp = (np.array(own_sp) - np.mean(own_sp, axis=0)) / np.array(unit_sp)
-    return {"between_p": (deviation_sp**2).sum(axis=0), "seeds": len(own_sp)}
+    own, weight_sp = np.array(own_sp), np.array(unit_sp) ** -2.0
+    mean_p = (weight_sp * own).sum(axis=0) / weight_sp.sum(axis=0)
+    return {"between_p": (weight_sp * (own - mean_p) ** 2).sum(axis=0), "seeds": len(own)}

@@ -64,7 +64,7 @@ def _one_run(folder: Path) -> Run:
     if not able:
         raise Refusal(
             f"{folder.name} is a sweep, and none of its {len(runs)} runs has weights on this disk: "
-            "launch it here, then name one run"
+            "launch it here (or import its folder again), then name one run"
         )
     more = f" and {len(able) - NAMED_RUNS} more" if len(able) > NAMED_RUNS else ""
     raise Refusal(

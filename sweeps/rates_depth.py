@@ -15,7 +15,7 @@ SWEEP = Sweep(
             point
             for depth, standard in zip(DEPTHS, (-6.25, -6.5, -6.75, -7), strict=True)  # by pilot_rates
             for parametrisation, vertex in (("standard", standard), ("completep", -5.5))
-            for point in around(vertex, parametrisation, depth, WIDTHS[0])
+            for point in around(vertex, parametrisation, depth, WIDTHS[0], seeds=4)
         ]
     ],
 )

@@ -30,12 +30,14 @@ BASE = {
 BASE_VERTEX = {"standard": -6.25, "completep": -5.5}
 
 
-def around(vertex: float, parametrisation: str, depth: int, width: int) -> Axis:
-    """Two seeds an octave to either side of 2^vertex by quarters; one two octaves off, and around the base's vertex."""
+def around(vertex: float, parametrisation: str, depth: int, width: int, seeds: int) -> Axis:
+    """All seeds an octave to either side of 2^vertex by quarters; one two octaves off, and around the base's vertex."""
     near = [vertex + quarter / 4 for quarter in range(-4, 5)]
     base = BASE_VERTEX[parametrisation]
     far = {vertex - 2, vertex + 2, base, base + 0.5} - set(near)
-    points = [(exponent, seed) for exponent in near for seed in (0, 1)] + [(exponent, 0) for exponent in sorted(far)]
+    points = [(exponent, seed) for exponent in near for seed in range(seeds)] + [
+        (exponent, 0) for exponent in sorted(far)
+    ]
     shape = (parametrisation, depth, width)
     return over("parametrisation depth width learning_rate seed", *((*shape, 2.0**e, seed) for e, seed in points))
 
@@ -49,7 +51,7 @@ SWEEP = Sweep(
             point
             for width, standard in zip(WIDTHS, (-6.25, -7.5, -8.75, -10), strict=True)  # by pilot_rates
             for parametrisation, vertex in (("standard", standard), ("completep", -5.5))
-            for point in around(vertex, parametrisation, 2, width)
+            for point in around(vertex, parametrisation, 2, width, seeds=2)
         ]
     ],
 )
