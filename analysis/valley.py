@@ -180,7 +180,7 @@ def _fitted(losses: Losses, window_k: np.ndarray) -> Valley:
 
 
 def _between(orthogonal_mp: Array, loss_m: Array, seed_m: np.ndarray, noise: float) -> dict[str, Any]:
-    """Squared deviations of single seeds' cubics from their mean, in units of their own scatter, which also weighs them.
+    """Squared deviations of seeds' own cubics from their mean, in units of each one's scatter, which also weighs it.
 
     A seed without a run at the far rates knows its cubic worse than one with; equal weights would read that as a tilt.
     """
