@@ -36,6 +36,19 @@ def errors(found: Rates) -> np.ndarray:
     return np.array([np.log2(c.vertex.value) - truth(c.parametrisation, c.size) for c in found.curves])
 
 
+def test_a_seed_without_a_run_far_off_is_not_taken_for_one_that_tilts() -> None:
+    """Deviations between seeds that scatter alone makes are 1 on average, however unlike their places."""
+    random, x_k = np.random.default_rng(3), np.concatenate([[-1.5], np.arange(-1, 1.01, 0.25)])
+    found = []
+    for _ in range(300):
+        loss_sk = 2 + 0.01 * x_k**2 + random.normal(0, 0.005, (2, len(x_k)))
+        loss_sk[1, 0] = np.nan
+        curve = valley(Losses(x_k, loss_sk))
+        assert isinstance(curve, Valley)
+        found.append(curve.between_p)
+    assert np.mean(found, axis=0) == pytest.approx(np.ones(4), abs=0.4)
+
+
 @pytest.mark.parametrize("column", ["qk_norm", "heads", "mlp_width", "base_width"])
 def test_two_models_at_one_place_are_refused_by_what_differs(column: str) -> None:
     table = world(SHAPES["even"], np.random.default_rng(0))
