@@ -41,20 +41,20 @@ class Block(nn.Module):
     def _queries_keys_values(
         self, x_btd: Tensor, dtype: torch.dtype, cos_tc: Tensor, sin_tc: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        heads = (self.heads, self.kv_heads, self.kv_heads)
-        qkv_bthc = self.query_key_value(self.norm_attention(x_btd), dtype).unflatten(-1, (sum(heads), -1))
+        heads = self.heads + 2 * self.kv_heads
+        qkv_bthc = self.query_key_value(self.norm_attention(x_btd), dtype).unflatten(-1, (heads, -1))
         qk_bthc, v_bthc = qkv_bthc.split((self.heads + self.kv_heads, self.kv_heads), dim=2)
-        # one kernel for both where the norm is the same for both
-        if self.norm_query is None:
+        if self.norm_query is None or self.norm_key is None:
             qk_bthc = rotate(qk_bthc, cos_tc, sin_tc)
-        elif self.norm_query.weight is None:
+        elif self.norm_query.weight is None:  # one norm for both, which rotation does not change
             qk_bthc = self.norm_query(rotate(qk_bthc, cos_tc, sin_tc))
-        q_bthc, k_bthc = qk_bthc.split((self.heads, self.kv_heads), dim=2)
-        if self.norm_query is not None and self.norm_key is not None and self.norm_query.weight is not None:
-            q_bthc = rotate(self.norm_query(q_bthc), cos_tc, sin_tc)
-            k_bthc = rotate(self.norm_key(k_bthc), cos_tc, sin_tc)
-        q_bhtc, k_bhtc, v_bhtc = (x_bthc.transpose(1, 2) for x_bthc in (q_bthc.to(dtype), k_bthc.to(dtype), v_bthc))
-        return q_bhtc, k_bhtc, v_bhtc
+        else:
+            q_bthc, k_bthc = qk_bthc.split((self.heads, self.kv_heads), dim=2)
+            normed_bthc = torch.cat((self.norm_query(q_bthc), self.norm_key(k_bthc)), dim=2)
+            qk_bthc = rotate(normed_bthc, cos_tc, sin_tc)
+        # in one piece up to here: in two, compiled code passes twice over what they share
+        q_bhtc, k_bhtc = qk_bthc.to(dtype).transpose(1, 2).split((self.heads, self.kv_heads), dim=1)
+        return q_bhtc, k_bhtc, v_bthc.transpose(1, 2)
 
 
 def _norm(spec: Build, width: int) -> RMSNorm:
