@@ -1,7 +1,8 @@
 """Milliseconds of a training step in this checkout beside those in another one, a step of each in turn.
 
 Run from the repository root: `python -m benchmarks.paired_step --beside DIR`, DIR being a worktree of an earlier
-commit. Each side is a process of its own with one thread; both take the same steps of `benchmarks.train_step`.
+commit. Each side is a process of its own with one thread; both take the same steps of `benchmarks.train_step`. Where
+a process's memory happens to lie is worth a per cent or two for as long as it lives, so both are started several times.
 """
 
 import argparse
@@ -64,9 +65,20 @@ class Side:
         self.process.wait()
 
 
-def compare(beside: Path, case: list[object], name: str, rounds: int) -> tuple[float, float, float]:
-    """Median milliseconds here and there, and the median of the paired ratios here / there."""
-    here, there = Side(HERE, case, name), Side(beside, case, name)
+def compare(beside: Path, case: list[object], name: str, rounds: int, starts: int) -> tuple[float, float, list[float]]:
+    """Median milliseconds here and there, and of each start the median of the paired ratios here / there."""
+    pairs: list[tuple[float, float]] = []
+    ratios = []
+    for _ in range(starts):
+        some = _pairs(Side(HERE, case, name), Side(beside, case, name), rounds)
+        ratios.append(statistics.median(a / b for a, b in some))
+        pairs += some
+    own, other = zip(*pairs, strict=True)
+    return 1e3 * statistics.median(own), 1e3 * statistics.median(other), ratios
+
+
+def _pairs(here: Side, there: Side, rounds: int) -> list[tuple[float, float]]:
+    """Seconds of a step here and of one there, each first in every other round."""
     pairs = []
     for turn in range(rounds):
         first, second = (here, there) if turn % 2 else (there, here)
@@ -74,22 +86,24 @@ def compare(beside: Path, case: list[object], name: str, rounds: int) -> tuple[f
         pairs.append(times if turn % 2 else times[::-1])
     here.end()
     there.end()
-    own, other = zip(*pairs, strict=True)
-    ratios = [a / b for a, b in pairs]
-    return 1e3 * statistics.median(own), 1e3 * statistics.median(other), statistics.median(ratios)
+    return pairs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beside", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--starts", type=int, default=5)
     options = parser.parse_args()
-    print(f"{'depth':>5} {'width':>5}  {'model':<20} {'here ms':>9} {'there ms':>9} {'here / there':>13}")
+    print(
+        f"{'depth':>5} {'width':>5}  {'model':<20} {'here ms':>9} {'there ms':>9} {'here / there':>13}  of each start"
+    )
     for depth, width in SHAPES:
         for name in CONTENDERS:
             case = [depth, width, width // 32, 256, 256, 4096, "cpu"]
-            here, there, ratio = compare(options.beside.absolute(), case, name, options.rounds)
-            print(f"{depth:>5} {width:>5}  {name:<20} {here:>9.1f} {there:>9.1f} {ratio:>13.3f}", flush=True)
+            here, there, ratios = compare(options.beside.absolute(), case, name, options.rounds, options.starts)
+            row = f"{depth:>5} {width:>5}  {name:<20} {here:>9.1f} {there:>9.1f} {statistics.median(ratios):>13.3f}"
+            print(f"{row}  {' '.join(f'{ratio:.3f}' for ratio in sorted(ratios))}", flush=True)
 
 
 if __name__ == "__main__":
