@@ -114,7 +114,9 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
             raise Refusal(f"run {run.run_id} has no points ({reason}): launch its sweep, or compare another run")
     sides = tuple(_distinct([run.run_id for run in runs]))
     specs = [_fields(run) for run in runs]
+    said = {name for run in runs for name in run.spec.said}  # what follows from other fields differs with them
     differs = {name: tuple(s[name] for s in specs) for name in specs[0] if len({str(s[name]) for s in specs}) > 1}
+    differs = {name: values for name, values in differs.items() if name in said}
     last = [run.points[-1].scores for run in runs]
     names = [name for name in dict.fromkeys(name for scores in last for name in scores) if not name.endswith("_stderr")]
     scores = tuple(_score(name, [_value_and_error(point, name) for point in last]) for name in names)
@@ -242,9 +244,8 @@ def _frontiers(sides: Sequence[str], runs: Sequence[Sequence[Run]]) -> tuple[str
 
     curves = []
     for side, done in zip(sides, runs, strict=True):
-        known = [
-            run for run in done if run.points[-1].phase == "decayed"
-        ]  # of what came from elsewhere D may be unknown
+        # Of what came from elsewhere D may be unknown.
+        known = [run for run in done if run.points[-1].phase == "decayed"]
         last = [(counts(run.spec).flops * float(run.spec.tokens), run) for run in known]
         points: list[tuple[float, float]] = []
         for flops, run in sorted(last, key=lambda pair: pair[0]):

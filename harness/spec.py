@@ -196,18 +196,19 @@ class Spec(BaseModel):
 
     @cached_property
     def run_id(self) -> str:
-        return _digest(self._named())
+        return _digest(self.said)
 
     @cached_property
     def trunk_id(self) -> str:
         """Rungs with the same trunk share all of training up to their cool-down (with cosine: nothing)."""
-        shared = self._named()
+        shared = dict(self.said)
         if self.schedule == "wsd":
             for field in ("tokens", "epochs"):
                 del shared[field]
         return _digest({"trunk": shared})
 
-    def _named(self) -> dict[str, Any]:
+    @cached_property
+    def said(self) -> dict[str, Any]:
         """The fields that make the name: later ones only where they say something that was not so before they came."""
         fields = self.model_dump(mode="json")
         early = {name: value for name, value in fields.items() if name not in LATER_FIELDS}

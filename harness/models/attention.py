@@ -53,9 +53,9 @@ def causal_attention(
 
 def visible(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor:
     """seen_ts: whether the query, of which the last stands at the last key, sees the key."""
-    distance_ts = distances(queries, keys, device)
-    seen_ts = distance_ts >= 0
-    return seen_ts if window is None else seen_ts & (distance_ts < window)
+    place_t = torch.arange(keys - queries, keys, device=device)[:, None]
+    place_s = torch.arange(keys, device=device)
+    return place_s <= place_t if window is None else (place_s <= place_t) & (place_s > place_t - window)
 
 
 def distances(queries: int, keys: int, device: torch.device) -> Tensor:
