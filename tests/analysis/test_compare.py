@@ -34,6 +34,13 @@ def test_only_what_differs_is_listed(finished: list[Run]) -> None:
     assert "no spec field differs" in str(compare(first.folder, first.folder))
 
 
+def test_what_follows_from_other_fields_is_not_listed(finished: list[Run]) -> None:
+    narrow, wide = (next(run for run in finished if run.spec.width == width) for width in (16, 64))
+    differs = compare(narrow.folder, wide.folder).differs
+    assert "width" in differs
+    assert not {"mlp_width", "kv_heads", "base_width"} & differs.keys()
+
+
 def test_differences_stand_beside_their_noise(finished: list[Run]) -> None:
     found = score(compare(finished[0].folder, finished[-2].folder, finished[0].folder), "lm_sotu/nll")
     gap = finished[-2].points[-1].scores["lm_sotu/nll"] - finished[0].points[-1].scores["lm_sotu/nll"]
