@@ -41,8 +41,8 @@ class Block(nn.Module):
             k_bhsc, v_bhsc = past.extend(k_bhsc, v_bhsc)
         scores_bhts = self._scores(q_bthc, k_bhsc, waves_rd)
         answer_bhtc = (scores_bhts * self.scales.attention).softmax(-1).to(dtype) @ v_bhsc
-        answer_btd = self.attention_output(answer_bhtc.transpose(1, 2).flatten(2), dtype)
-        x_btd = joined(x_btd, answer_btd, self.scales.branch)
+        answer_btd = answer_bhtc.transpose(1, 2).flatten(2)
+        x_btd = joined(x_btd, self.attention_output(answer_btd, dtype), self.scales.branch)
         hidden_bte = gelu(self.hidden(self.norm_hidden(x_btd), dtype))
         return joined(x_btd, self.hidden_output(hidden_bte, dtype), self.scales.branch)
 

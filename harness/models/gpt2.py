@@ -31,8 +31,8 @@ class Block(nn.Module):
         qkv_btd = self.query_key_value(self.norm_attention(x_btd), dtype)
         q_bhtc, k_bhtc, v_bhtc = qkv_btd.unflatten(-1, (3, self.heads, -1)).transpose(1, 3).unbind(2)
         answer_bhtc = causal_attention(q_bhtc, k_bhtc, v_bhtc, self.scales.attention, self.window, past)
-        answer_btd = self.attention_output(answer_bhtc.transpose(1, 2).flatten(2), dtype)
-        x_btd = joined(x_btd, answer_btd, self.scales.branch)
+        answer_btd = answer_bhtc.transpose(1, 2).flatten(2)
+        x_btd = joined(x_btd, self.attention_output(answer_btd, dtype), self.scales.branch)
         hidden_bte = gelu(self.hidden(self.norm_hidden(x_btd), dtype))
         return joined(x_btd, self.hidden_output(hidden_bte, dtype), self.scales.branch)
 
