@@ -32,9 +32,8 @@ class Block(nn.Module):
         self, x_btd: Tensor, dtype: torch.dtype, cos_tc: Tensor, sin_tc: Tensor, past: Past | None = None
     ) -> Tensor:
         q_bhtc, k_bhtc, v_bhtc = self._queries_keys_values(x_btd, dtype, cos_tc, sin_tc)
-        answer_btd = (
-            causal_attention(q_bhtc, k_bhtc, v_bhtc, self.scales.attention, past=past).transpose(1, 2).flatten(2)
-        )
+        answer_bhtc = causal_attention(q_bhtc, k_bhtc, v_bhtc, self.scales.attention, past=past)
+        answer_btd = answer_bhtc.transpose(1, 2).flatten(2)
         x_btd = joined(x_btd, self.attention_output(answer_btd, dtype), self.scales.branch)
         hidden_bte = self.activation(self.hidden(self.norm_hidden(x_btd), dtype))
         return joined(x_btd, self.hidden_output(hidden_bte, dtype), self.scales.branch)
