@@ -26,6 +26,7 @@ from harness.spec import Spec, make_spec
 SCHEMA_VERSION = 1
 ELSEWHERE = "trained elsewhere"  # the device_name of a run whose weights came in a folder
 Json = dict[str, Any]
+IMPORTED = "imported"  # the results folder of runs that were trained elsewhere
 
 
 @dataclass(frozen=True)

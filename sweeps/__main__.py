@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from harness import record
 from harness.refusal import Refusal, pick
 from harness.spec import Spec
 from harness.sweep import Rung, Sweep, find_sweep
@@ -17,7 +18,6 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results"
 
 INTERRUPTED = 130
-IMPORTED = "imported"  # the results folder of runs that were trained elsewhere
 
 
 # --- plan, launch, status
@@ -185,7 +185,7 @@ def _run_or_sweep(arguments: argparse.Namespace, name: str) -> Path:
             return folder
     found = sorted(_results(arguments).glob(f"*/runs/{name}*")) if name.isalnum() else []
     # What was exported and brought in again is the same run, with fewer points.
-    own = [folder for folder in found if folder.parent.parent.name != IMPORTED] or found
+    own = [folder for folder in found if folder.parent.parent.name != record.IMPORTED] or found
     if len(own) == 1:
         return own[0]
     rule = f"{len(found)} runs begin so: write more of it" if found else "name a run id, a sweep, or the folder of one"
@@ -280,10 +280,13 @@ class Parser(argparse.ArgumentParser):
         raise Refusal(f"{message}; see {self.prog} --help")
 
 
+Command = Callable[..., argparse.ArgumentParser]  # of a function, what it does, and the words it shares
+
+
 def parser() -> Parser:
     top = Parser(prog="scalelaw", description="Scaling experiments on the GPT family.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    places, design, law = _place_words(), _design_words(), _law_words()
+    places = _place_words()
 
     def command(run: Callable[[argparse.Namespace], int], text: str, *shared: Parser) -> argparse.ArgumentParser:
         name = run.__name__.rstrip("_")  # a word that Python keeps to itself has one more sign
@@ -291,6 +294,15 @@ def parser() -> Parser:
         made.set_defaults(run_command=run)
         return made
 
+    _add_sweeps(command)
+    _add_answers(command)
+    _add_models(command)
+    return top
+
+
+def _add_sweeps(command: Command) -> None:
+    """What lays out, trains and watches a sweep."""
+    design = _design_words()
     command(plan, "every rung with parameters, FLOPs, seconds and forecast; totals", design)
     made = command(launch, "train what is missing", design)
     made.add_argument("--on", default="local", metavar="EXECUTOR", help="where workers run (default: local)")
@@ -305,6 +317,17 @@ def parser() -> Parser:
     made.add_argument("--run", metavar="RUN_ID", help="train this rung only")
     made.add_argument("--parent", type=int, metavar="PID", help="end when this process does")
 
+    made = command(demo, "the main job, small: plan, launch, fit, report in a few minutes on two CPU cores")
+    _add_workers(made)
+
+    made = command(dashboard, "open the study in optuna-dashboard")
+    made.add_argument("sweep", metavar="SWEEP")
+    made.add_argument("--storage", metavar="URL", help="the storage that the sweep was launched with")
+
+
+def _add_answers(command: Command) -> None:
+    """What its runs, or a table, say."""
+    law = _law_words()
     made = command(fit, "the law, with intervals, of a launched sweep or your own table; or a card made again", law)
     _add_questions(made)
     made = command(predict, "loss, best size, data and shape for a budget, from a fit card or a sweep", law)
@@ -318,6 +341,9 @@ def parser() -> Parser:
     made.add_argument("sides", nargs="+", metavar="RUN|SWEEP")
     made.add_argument("--out", metavar="DIR", help="write the curves there as SVG and PNG")
 
+
+def _add_models(command: Command) -> None:
+    """Models one by one: by name, out, in, and what they write."""
     made = command(generate, "text from a finished run, as it is written")
     made.add_argument("run", metavar="RUN", help="a run id (its beginning is enough), or a run's folder")
     _add_sampling(made)
@@ -336,14 +362,6 @@ def parser() -> Parser:
 
     made = command(import_, "a Hugging Face folder on this disk as a run of results/imported, scored at once if asked")
     _add_folder(made)
-
-    made = command(demo, "the main job, small: plan, launch, fit, report in a few minutes on two CPU cores")
-    _add_workers(made)
-
-    made = command(dashboard, "open the study in optuna-dashboard")
-    made.add_argument("sweep", metavar="SWEEP")
-    made.add_argument("--storage", metavar="URL", help="the storage that the sweep was launched with")
-    return top
 
 
 def _place_words() -> Parser:

@@ -25,7 +25,6 @@ from harness.tasks import LanguageModelling, Task, find_task
 from harness.tokenizers import file_name, keep_file, kept_file, kept_tokenizer
 from harness.weights import kept_copy, save, weights_file
 
-SWEEP = "imported"
 QUESTION = "What do models that were trained elsewhere score here?"
 PHASES = ("decayed", "imported")
 UNKNOWN = "unknown"
@@ -58,7 +57,7 @@ def bring_in(folder: Path, results: Path, cache: Path, tasks: Sequence[str] = ()
     chosen = [find_task(name) for name in tasks]
     found = _read(folder, told or Told(), chosen, cache)
     scores, texts = _scores(found, chosen, cache)
-    return _commit(results / SWEEP, found, scores, texts, cache)
+    return _commit(results / record.IMPORTED, found, scores, texts, cache)
 
 
 # --- what the folder is
@@ -257,5 +256,11 @@ def _design(root: Path, spec: Spec, texts: Mapping[str, Json]) -> Json:
         refuse_other_text(text, texts[text]["data_hash"], design["data"][text]["data_hash"])
     rung = {"run_id": spec.run_id, "trunk_id": spec.trunk_id, "held_out": False}
     others = [known for known in design["rungs"] if known["run_id"] != spec.run_id]
-    facts = {"name": SWEEP, "question": QUESTION, "tasks": [], "law": "chinchilla", "convention": "chinchilla"}
+    facts = {
+        "name": record.IMPORTED,
+        "question": QUESTION,
+        "tasks": [],
+        "law": "chinchilla",
+        "convention": "chinchilla",
+    }
     return {**facts, "data": {**design["data"], **texts}, "rungs": [*others, rung]}
