@@ -22,10 +22,12 @@ import numpy.typing as npt
 from harness.corpora import Corpus, open_corpus
 from harness.corpora.split import RULE, Span, read_scratch, split_documents
 from harness.refusal import Refusal, pick
-from harness.spec import is_kept
+from harness.spec import Spec, is_kept
 from harness.tokenizers import TOKENIZERS, TRAINED, Tokenizer, build_tokenizer, kept_tokenizer, load_tokenizer
 
 SCHEMA_VERSION = 1
+FACTS = ["source", "version", "licence", "tokenizer", "tokenizer_hash", "vocab_size"]
+FACTS += ["train", "val", "dropped", "split_rule", "data_hash"]
 
 Tokens = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 Integers = npt.NDArray[np.int64]
@@ -57,6 +59,11 @@ class Dataset:
     def data_hash(self) -> str:
         """SHA-256 of the token files and the tokenizer: equal hashes train equal models."""
         return str(self.manifest["data_hash"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a design freezes of a text before anything is trained on it or scored with it."""
+        return {name: self.manifest[name] for name in FACTS}
 
     @property
     def end_of_text(self) -> int:
@@ -131,6 +138,15 @@ def prepare(corpus: str, tokenizer: str, vocab_size: int, cache: Path, tokenizer
             if not dataset.folder.is_dir():
                 _build(dataset.folder, source, tokenizer, vocab_size, teacher)
     return dataset
+
+
+def tokenizer_for(spec: Spec, cache: Path) -> Tokenizer:
+    """The tokenizer whose ids a run of this spec reads and writes; only a trained one needs the spec's corpus."""
+    if is_kept(spec.tokenizer):
+        return kept_tokenizer(spec.tokenizer, spec.vocab_size, cache)
+    if spec.tokenizer not in TRAINED:
+        return build_tokenizer(spec.tokenizer, (), spec.vocab_size)
+    return prepare(spec.corpus, spec.tokenizer, spec.vocab_size, cache).tokenizer
 
 
 @contextmanager

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import record
-from harness.dataset import Dataset, WindowOrder
+from harness.dataset import WindowOrder
 from harness.record import Json
 from harness.refusal import Refusal
 from harness.spec import Spec
 from harness.sweep import Rung, Sweep
 from harness.tasks import LanguageModelling, find_task
-
-FACTS_OF_TEXT = ("source", "version", "licence", "tokenizer", "tokenizer_hash", "vocab_size")
-FACTS_OF_FILES = ("train", "val", "dropped", "split_rule", "data_hash")
 
 CURE = "pass --results DIR for a folder of its own, or move the old one away"
 
@@ -57,15 +54,11 @@ def _texts(specs: Sequence[Spec], tasks: Sequence[str], cache: Path) -> Json:
         dataset = own.dataset(spec, cache)
         WindowOrder(dataset.train_tokens, spec.context, spec.unique_tokens, seed=0)
         own.load(spec, cache)
-        texts[spec.text] = _facts(dataset)
+        texts[spec.text] = dataset.facts
         for task in map(find_task, tasks):
             task.load(spec, cache)
-            texts[f"{task.name} for {spec.text}"] = _facts(task.dataset(spec, cache))
+            texts[f"{task.name} for {spec.text}"] = task.facts(spec, cache)
     return texts
-
-
-def _facts(dataset: Dataset) -> Json:
-    return {key: dataset.manifest[key] for key in FACTS_OF_TEXT + FACTS_OF_FILES}
 
 
 def _refuse_another(design: Json, root: Path) -> None:

@@ -57,9 +57,10 @@ def load_data(spec: Spec, tasks: Sequence[str], cache: Path, frozen: Mapping[str
     own = LanguageModelling(spec.corpus)
     others = [find_task(name) for name in tasks if name != own.name]
     dataset = own.dataset(spec, cache)
-    texts = {spec.text: dataset} | {f"{task.name} for {spec.text}": task.dataset(spec, cache) for task in others}
+    texts = {spec.text: dataset.facts}
+    texts |= {f"{task.name} for {spec.text}": task.facts(spec, cache) for task in others}
     for text in texts.keys() & frozen.keys():
-        refuse_other_text(text, texts[text].data_hash, frozen[text]["data_hash"])
+        refuse_other_text(text, texts[text]["data_hash"], frozen[text]["data_hash"])
     return Data(
         data_hash=dataset.data_hash,
         train=np.array(dataset.train),
@@ -131,7 +132,7 @@ class Trunk:
             record.sweep_out(folder)
         self.data = load_data(specs[0], design["tasks"], cache, design["data"])
         self.module = GPTModule(specs[0])
-        self.seconds = 0.0
+        self.seconds = self.eval_seconds = 0.0
         if specs[0].kernel == "compiled":
             self._compile()
 
@@ -207,9 +208,14 @@ class Trunk:
     def _restore(self, state: checkpoint.State) -> None:
         self.module.restore(state)
         self.seconds = state["seconds"]
+        self.eval_seconds = state.get("eval_seconds", 0.0)  # trunks saved before it was kept
 
     def save(self, path: Path, spec: Spec) -> None:
-        checkpoint.save(path, {**self.module.state(), "seconds": self.seconds, "run_id": spec.run_id})
+        checkpoint.save(path, {**self.module.state(), **self.clocks(), "run_id": spec.run_id})
+
+    def clocks(self) -> dict[str, float]:
+        """Time of training steps and of scoring up to here, of which a branch shares its trunk's."""
+        return {"seconds": self.seconds, "eval_seconds": self.eval_seconds}
 
     def beat(self, spec: Spec) -> None:
         step = self.module.step
@@ -222,12 +228,13 @@ class Trunk:
             tokens_per_second=step * spec.batch_tokens / max(self.seconds, 1e-9),
         )
 
-    def measure(self, spec: Spec, tasks: Sequence[tuple[Task, Any]] = ()) -> Point:
-        """Scores the model as it stands and appends the point to the trunk's."""
-        step = self.module.step
+    def measure(self, spec: Spec) -> Point:
+        """Scores the model as it stands on every task and appends the point to the trunk's."""
+        step, started = self.module.step, time.perf_counter()
         scores: dict[str, float] = {}
-        for task, loaded in (self.data.own, *tasks):
+        for task, loaded in (self.data.own, *self.data.tasks):
             scores |= task.score(self.module.model, loaded, spec.device)
+        self.eval_seconds += time.perf_counter() - started
         loss = scores[f"{self.data.own[0].name}/nll"]
         train_loss = float(self.module.loss_ema)
         if not (math.isfinite(loss) and math.isfinite(train_loss)):
@@ -246,9 +253,9 @@ class Trunk:
         return point
 
     def _finish(self, spec: Spec) -> None:
-        """Measures the decayed model on every task and commits the rung."""
+        """Measures the decayed model and commits the rung."""
         self.module.model.to(spec.device)  # the Trainer leaves it on the CPU when it ends
-        last = self.measure(spec, self.data.tasks)
+        last = self.measure(spec)
         loss = last.scores[f"{self.data.own[0].name}/nll"]
         if loss >= math.log(spec.vocab_size):
             raise Diverged(f"final loss {loss:.3f} is no better than guessing among {spec.vocab_size} tokens")
@@ -264,7 +271,7 @@ class Trunk:
                 "run_id": spec.run_id,
                 "device": spec.device,
                 "device_name": machine.device_name(spec.device),
-                "seconds": self.seconds,
+                **self.clocks(),
                 "tokens_per_second": rate,
                 "mfu": rate * counts(spec).flops / machine.peak_flops(spec.device, spec.precision),
                 "data_hash": self.data.data_hash,

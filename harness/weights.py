@@ -6,13 +6,13 @@ import safetensors.torch
 import torch
 
 from harness import record
+from harness.dataset import tokenizer_for
 from harness.models import build
 from harness.models.family import LanguageModel
 from harness.record import Run
 from harness.refusal import Refusal
 from harness.spec import Spec, is_kept
-from harness.tasks import LanguageModelling
-from harness.tokenizers import TRAINED, Tokenizer, build_tokenizer, keep, kept_file, kept_tokenizer
+from harness.tokenizers import Tokenizer, keep, kept_file
 
 
 def weights_file(run_folder: Path, spec: Spec) -> Path:
@@ -59,7 +59,4 @@ def tokenizer_of(run: Run, cache: Path) -> Tokenizer:
         copy = kept_copy(run.folder, spec)
         if copy.is_file() and not kept_file(spec.tokenizer, cache).is_file():
             keep(copy.read_text(encoding="utf-8", errors="replace"), cache)
-        return kept_tokenizer(spec.tokenizer, spec.vocab_size, cache)
-    if spec.tokenizer not in TRAINED:
-        return build_tokenizer(spec.tokenizer, (), spec.vocab_size)
-    return LanguageModelling(spec.corpus).dataset(spec, cache).tokenizer
+    return tokenizer_for(spec, cache)

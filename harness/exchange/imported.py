@@ -15,7 +15,7 @@ from harness.exchange.export import OWN
 from harness.exchange.folder import read_config, read_weights
 from harness.exchange.multipliers import State
 from harness.exchange.published import Json, digest
-from harness.layout import FACTS_OF_FILES, FACTS_OF_TEXT, refuse_other_text
+from harness.layout import refuse_other_text
 from harness.models import build
 from harness.models.family import LanguageModel
 from harness.record import ELSEWHERE, Point, Run
@@ -210,8 +210,7 @@ def _scores(found: Found, tasks: Sequence[Task], cache: Path) -> tuple[dict[str,
     texts: dict[str, Json] = {}
     for task in tasks:
         scores |= task.score(found.model.to(torch.device(device)), task.load(found.spec, cache), device)
-        manifest = task.dataset(found.spec, cache).manifest
-        texts[f"{task.name} for {found.spec.text}"] = {key: manifest[key] for key in FACTS_OF_TEXT + FACTS_OF_FILES}
+        texts[f"{task.name} for {found.spec.text}"] = task.facts(found.spec, cache)
     return {name: value for name, value in scores.items() if math.isfinite(value)}, texts
 
 

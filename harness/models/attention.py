@@ -9,16 +9,16 @@ from torch.nn import functional as F
 
 
 class Past:
-    """The keys and values of one block for the tokens it has read, in room for `context` of them."""
+    """The keys and values of one block for the tokens it has read, in room for so many of them."""
 
-    def __init__(self, context: int) -> None:
-        self.context, self.length = context, 0
+    def __init__(self, room: int) -> None:
+        self.room, self.length = room, 0
         self._kept: tuple[Tensor, Tensor] | None = None
 
     def extend(self, k_bhtc: Tensor, v_bhtc: Tensor) -> tuple[Tensor, Tensor]:
         """All keys and values up to the last of the new ones."""
         if self._kept is None:
-            shape = (*k_bhtc.shape[:2], self.context, k_bhtc.shape[-1])
+            shape = (*k_bhtc.shape[:2], self.room, k_bhtc.shape[-1])
             self._kept = k_bhtc.new_empty(shape), v_bhtc.new_empty(shape)
         stop = self.length + k_bhtc.shape[2]
         for kept, new in zip(self._kept, (k_bhtc, v_bhtc), strict=True):
@@ -26,6 +26,13 @@ class Past:
         self.length = stop
         keys, values = self._kept
         return keys[:, :, :stop], values[:, :, :stop]
+
+    def spread(self, rows: Tensor, room: int) -> "Past":
+        """What the rows of that number have read, each as often as it is named, in room of its own to go on."""
+        past = Past(room)
+        if self._kept is not None:
+            past.extend(*(kept[rows, :, : self.length] for kept in self._kept))
+        return past
 
 
 def causal_attention(

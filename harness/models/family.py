@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from harness.anatomy import CHOICES, Shape, check_shape
 from harness.models.attention import Past
 from harness.models.kernels import KERNELS, start_group
+from harness.models.layers import scaled
 from harness.models.parametrisation import Factors, Sized, parametrise
 from harness.refusal import pick
 
@@ -49,11 +50,12 @@ class LanguageModel(nn.Module):
     """
 
     blocks: nn.ModuleList
+    norm: nn.Module  # of the stream as it leaves the last block
 
     def __init__(self, spec: Build) -> None:
         super().__init__()
         check_shape(spec)
-        self.context = spec.context
+        self.context, self.vocab_size = spec.context, spec.vocab_size
         self.scales = parametrise(spec)
         self.training_dtype = pick(PRECISIONS, spec.precision, "precision")
         kernel = pick(KERNELS, spec.kernel, "kernel")
@@ -70,6 +72,10 @@ class LanguageModel(nn.Module):
         """What every block reads beside the stream, for positions [start, stop)."""
         return ()
 
+    def features(self, x_btd: Tensor) -> Tensor:
+        """The stream as a head reads it."""
+        return scaled(self.norm(x_btd), self.scales.logits)
+
     def logits(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
         raise NotImplementedError
 
@@ -79,13 +85,14 @@ class LanguageModel(nn.Module):
 
     def forward(self, tokens_bt: Tensor, pasts: Sequence[Past] | None = None) -> Tensor:
         """logits_btv, float32; with `pasts`, the tokens follow those that these have kept, and are kept too."""
-        return self.logits(self._stream(tokens_bt, pasts), torch.float32)
+        return self.logits(self.stream(tokens_bt, pasts), torch.float32)
 
     def next_logits(self, tokens_bt: Tensor, pasts: Sequence[Past]) -> Tensor:
         """logits_bv after the last of the tokens, which follow those that `pasts` have kept, and are kept too."""
-        return self.logits(self._stream(tokens_bt, pasts)[:, -1:], torch.float32)[:, 0]
+        return self.logits(self.stream(tokens_bt, pasts)[:, -1:], torch.float32)[:, 0]
 
-    def _stream(self, tokens_bt: Tensor, pasts: Sequence[Past] | None) -> Tensor:
+    def stream(self, tokens_bt: Tensor, pasts: Sequence[Past] | None = None) -> Tensor:
+        """x_btd as it leaves the last block, float32; what `logits` reads, a position at a time if one likes."""
         kept: Sequence[Past | None] = pasts or [None] * len(self.blocks)
         start = pasts[0].length if pasts else 0
         x_btd, tables = self.embed(tokens_bt, start), self.tables(start + tokens_bt.shape[1], start)
@@ -93,9 +100,9 @@ class LanguageModel(nn.Module):
             x_btd = block(x_btd, torch.float32, *tables, past=past)
         return x_btd
 
-    def pasts(self) -> list[Past]:
-        """Empty room for the keys and values of one window."""
-        return [Past(self.context) for _ in self.blocks]
+    def pasts(self, room: int | None = None) -> list[Past]:
+        """Empty room for the keys and values of so many tokens, of a whole context unasked."""
+        return [Past(room or self.context) for _ in self.blocks]
 
     def token_losses(self, tokens_bt: Tensor, targets_bt: Tensor) -> Tensor:
         """-log p(target), nats, float32."""
@@ -104,9 +111,17 @@ class LanguageModel(nn.Module):
 
     def loss(self, tokens_bt: Tensor, targets_bt: Tensor) -> Tensor:
         """Mean nats per token, to train on."""
+        return self.stream_loss(self.training_stream(tokens_bt), targets_bt)
+
+    def training_stream(self, tokens_bt: Tensor) -> Tensor:
+        """x_btd as it leaves the last block, to train on."""
         x_btd, tables = self.embed(tokens_bt), self.tables(tokens_bt.shape[1])
         for block in self.blocks:
             x_btd = self._train_block(block, x_btd, self.training_dtype, *tables)
+        return x_btd
+
+    def stream_loss(self, x_btd: Tensor, targets_bt: Tensor) -> Tensor:
+        """Mean nats per token from the stream; a target of -100 is none, as in torch."""
         return self._train_head(self, x_btd, targets_bt, self.training_dtype)
 
     @torch.no_grad()

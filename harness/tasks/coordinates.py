@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.dataset import Dataset, prepare, validation_windows
 from harness.models import build
 from harness.models.family import LanguageModel
+from harness.record import Json
 from harness.spec import Spec
 
 WINDOWS = 16
@@ -37,6 +38,9 @@ class Coordinates:
 
     def dataset(self, spec: Spec, cache: Path) -> Dataset:
         return prepare(spec.corpus, spec.tokenizer, spec.vocab_size, cache)
+
+    def facts(self, spec: Spec, cache: Path) -> Json:
+        return self.dataset(spec, cache).facts
 
     @torch.no_grad()
     def score(self, model: LanguageModel, probe: Probe, device: str) -> dict[str, float]:
