@@ -5,6 +5,7 @@ results/<sweep>/
     runs/<run_id>/spec.json      a rung that is asked for
     runs/<run_id>/points.jsonl   its measurements, written whole when it ends
     runs/<run_id>/done.json      stands if and only if the rung is complete
+    runs/<run_id>/scores.json    what it was scored on after it had ended, and which texts that read
     runs/<run_id>/failed.json    why it will not complete
     trunks/<trunk_id>/           lock, heartbeat, points so far, checkpoints (never committed)
 """
@@ -16,7 +17,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ class Run:
 
     @functools.cached_property
     def points(self) -> list[Point]:
-        return read_points(self.folder)
+        """Its measurements; the last one with what it was scored on later."""
+        points = read_points(self.folder)
+        later = (read_json(self.folder / "scores.json") or {}).get("scores", {})
+        return [*points[:-1], replace(points[-1], scores=later | points[-1].scores)] if points else []
 
     @property
     def pending(self) -> bool:
@@ -179,6 +183,14 @@ def finish(folder: Path, points: Sequence[Point], done: Mapping[str, Any]) -> bo
     """Commits a rung once: first its points, then done.json, which makes them count."""
     replace_bytes(folder / "points.jsonl", b"".join(_line(point) for point in points))
     return commit(folder / "done.json", done)
+
+
+def add_scores(folder: Path, scores: Mapping[str, float], data: Mapping[str, Json]) -> None:
+    """Adds to what a finished run was scored on after its end; `data` is what each task's text is known by."""
+    with claim(folder / "scores.lock", patience=1000):
+        known = read_json(folder / "scores.json") or {}
+        merged = {name: {**known.get(name, {}), **new} for name, new in (("scores", scores), ("data", data))}
+        write_json(folder / "scores.json", merged)
 
 
 def fail(folder: Path, reason: str, **facts: Any) -> None:

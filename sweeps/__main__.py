@@ -157,6 +157,17 @@ def import_(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def score(arguments: argparse.Namespace) -> int:
+    from sweeps import _score
+
+    folder = Path(arguments.run)
+    if not (folder / "config.json").is_file():
+        folder = _run_or_sweep(arguments, arguments.run)
+    answer = _score.score(arguments, folder.absolute(), _results(arguments).absolute(), _cache(arguments))
+    _print(arguments, answer, lambda: _score.show(answer))
+    return 0
+
+
 def demo(arguments: argparse.Namespace) -> int:
     """The main job, small: plan, launch, fit, report."""
     words = ["demo", "--results", str(_results(arguments)), *(["--cache", arguments.cache] if arguments.cache else [])]
@@ -201,11 +212,11 @@ def _design(arguments: argparse.Namespace) -> tuple[Sweep, list[Rung]]:
     from analysis.conventions import CONVENTIONS
     from analysis.laws import LAWS
     from harness import machine
-    from harness.tasks import find_task
+    from harness.tasks import expanded, find_task
 
     sweep = find_sweep(arguments.sweep, HERE)
     overrides = dict(_override(text) for text in arguments.set)
-    sweep = replace(sweep, overrides=overrides)
+    sweep = replace(sweep, overrides=overrides, tasks=expanded(sweep.tasks))
     pick(LAWS, sweep.law, "law")
     pick(CONVENTIONS, sweep.convention, "counting convention")
     for task in sweep.tasks:
@@ -359,6 +370,12 @@ def _add_models(command: Command) -> None:
     made = command(export, "a finished run as a Hugging Face folder that transformers loads")
     made.add_argument("run", metavar="RUN", help="a run id (its beginning is enough), or a run's folder")
     made.add_argument("--out", metavar="DIR", help="a folder that is not there yet (default: exported/RUN_ID)")
+
+    made = command(score, "old runs, or a Hugging Face folder, on new tasks; the scores join the run table")
+    made.add_argument("run", metavar="RUN|SWEEP|FOLDER", help="a run id, a sweep, or a folder with a config.json")
+    made.add_argument("--tasks", nargs="+", required=True, metavar="TASK", help="lm_wiki, sciq@k=4, a suite, ...")
+    made.add_argument("--corpus", metavar="NAME", help="what a folder was trained on, if you know")
+    made.add_argument("--tokenizer", metavar="NAME|FILE", help="a folder's, if it has no tokenizer.json")
 
     made = command(import_, "a Hugging Face folder on this disk as a run of results/imported, scored at once if asked")
     _add_folder(made)

@@ -1,7 +1,6 @@
 """The commands `export` and `import`: runs to Hugging Face folders and back, and what is said of it."""
 
 import argparse
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from harness.exchange.export import export
 from harness.exchange.imported import Told, bring_in
 from harness.record import Run
 from harness.refusal import Refusal
+from harness.tasks import expanded
+from sweeps._score import show_scores
 
 
 def write_out(arguments: argparse.Namespace, folder: Path, cache: Path) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def write_out(arguments: argparse.Namespace, folder: Path, cache: Path) -> dict[
 def bring(arguments: argparse.Namespace, results: Path, cache: Path) -> dict[str, Any]:
     """Imports the folder; the answer is what --json prints."""
     told = Told(arguments.corpus, arguments.tokens, arguments.context, arguments.tokenizer)
-    run = bring_in(Path(arguments.folder), results, cache, arguments.tasks, told)
+    run = bring_in(Path(arguments.folder), results, cache, expanded(arguments.tasks), told)
     spec, last, done = run.spec, run.points[-1], run.done or {}
     return {
         "run_id": run.run_id,
@@ -66,7 +67,4 @@ def show_imported(answer: dict[str, Any]) -> None:
     print(f"run {answer['run_id']} in {answer['folder']}: {answer['model_type']} as {shape}, {answer['tokenizer']}")
     for note in answer["notes"]:
         print(note)
-    scores = answer["scores"]
-    for name in sorted(name for name in scores if not name.endswith("_stderr")):
-        error = scores.get(f"{name}_stderr", math.nan)
-        print(f"  {name}  {scores[name]:.4f}" + (f" ± {error:.4f}" if math.isfinite(error) else ""))
+    show_scores(answer["scores"])

@@ -1,6 +1,5 @@
 """A Hugging Face folder in: a run of results/imported that every task can score, whoever trained it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ from harness.models import build
 from harness.models.family import LanguageModel
 from harness.record import ELSEWHERE, Point, Run
 from harness.refusal import Refusal, pick
+from harness.score import facts_of, refuse_tasks_of_training, score_model
 from harness.spec import TOKENIZER_VOCABULARY, Spec, is_kept, make_spec
-from harness.tasks import LanguageModelling, Task, find_task
+from harness.tasks import Task, find_task
 from harness.tokenizers import file_name, keep_file, kept_file, kept_tokenizer
 from harness.weights import kept_copy, save, weights_file
 
@@ -56,7 +56,9 @@ def bring_in(folder: Path, results: Path, cache: Path, tasks: Sequence[str] = ()
     """The run that the folder becomes, scored on the tasks; a folder that was brought in before gains their scores."""
     chosen = [find_task(name) for name in tasks]
     found = _read(folder, told or Told(), chosen, cache)
-    scores, texts = _scores(found, chosen, cache)
+    device = "cuda" if machine.has_gpu() else "cpu"
+    scores = score_model(found.model.to(torch.device(device)), found.spec, chosen, cache, device)
+    texts = facts_of(chosen, found.spec, cache)
     return _commit(results / record.IMPORTED, found, scores, texts, cache)
 
 
@@ -70,7 +72,7 @@ def _read(folder: Path, told: Told, tasks: Sequence[Task], cache: Path) -> Found
     if is_own:
         spec = _own_spec(folder, published, config, told, cache)
     else:
-        _refuse_tasks_of_training(tasks)
+        refuse_tasks_of_training(tasks)
         spec = _foreign_spec(folder, published, config, told, cache)
     eager = spec.model_copy(update={"kernel": "eager"})
     weights = read_weights(folder, published, eager, config)
@@ -191,27 +193,7 @@ def _refuse_other_weights(folder: Path, left: Any, found: str) -> None:
         )
 
 
-def _refuse_tasks_of_training(tasks: Sequence[Task]) -> None:
-    for task in tasks:
-        if not isinstance(task, LanguageModelling):
-            raise Refusal(
-                f"task {task.name} asks how a run was trained, which a folder from elsewhere does not say: "
-                "score it on texts, lm_<corpus>"
-            )
-
-
 # --- the run that it becomes
-
-
-def _scores(found: Found, tasks: Sequence[Task], cache: Path) -> tuple[dict[str, float], dict[str, Json]]:
-    """Every score that is a number, and the facts of every text that was read for it."""
-    device = "cuda" if machine.has_gpu() else "cpu"
-    scores: dict[str, float] = {}
-    texts: dict[str, Json] = {}
-    for task in tasks:
-        scores |= task.score(found.model.to(torch.device(device)), task.load(found.spec, cache), device)
-        texts[f"{task.name} for {found.spec.text}"] = task.facts(found.spec, cache)
-    return {name: value for name, value in scores.items() if math.isfinite(value)}, texts
 
 
 def _commit(root: Path, found: Found, scores: Mapping[str, float], texts: Mapping[str, Json], cache: Path) -> Run:
