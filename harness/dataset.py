@@ -6,23 +6,24 @@ Shapes: b windows of a batch, t tokens of a window.
 import fcntl
 import hashlib
 import json
-import mmap
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.corpora import Corpus, open_corpus
+from harness.corpora import Corpus, Document, open_corpus
 from harness.corpora.split import RULE, Span, read_scratch, split_documents
+from harness.detokenise import DETOKENISERS
 from harness.refusal import Refusal, pick
-from harness.spec import Spec, is_kept
+from harness.spec import TOKENIZER_VOCABULARY, Spec, is_kept
 from harness.tokenizers import TOKENIZERS, TRAINED, Tokenizer, build_tokenizer, kept_tokenizer, load_tokenizer
 
 SCHEMA_VERSION = 1
@@ -92,6 +93,12 @@ class Dataset:
         return self._offsets("val")
 
     @cached_property
+    def original(self) -> "Original | None":
+        """What a benchmark's documents were before its de-tokeniser changed them; None for other texts."""
+        path = self.folder / "original.npz"
+        return Original(**np.load(path)) if path.is_file() else None
+
+    @cached_property
     def token_bytes(self) -> npt.NDArray[np.uint16]:
         """UTF-8 bytes of every token id, 0 for the end of text."""
         return np.asarray(np.load(self.folder / "token_bytes.npy"), np.uint16)
@@ -114,29 +121,47 @@ class Dataset:
         return array
 
 
-def prepare(corpus: str, tokenizer: str, vocab_size: int, cache: Path, tokenizer_corpus: str | None = None) -> Dataset:
+@dataclass(frozen=True)
+class Original:
+    """A benchmark's documents d as their source has them."""
+
+    bytes_d: Integers
+    words_d: Integers  # with the end of each line, which old benchmarks count as one
+    lines_d: Integers
+    lost_d: Integers  # lines that the de-tokeniser's way back does not recover
+
+
+def prepare(
+    corpus: str,
+    tokenizer: str,
+    vocab_size: int,
+    cache: Path,
+    tokenizer_corpus: str | None = None,
+    detokeniser: str = "",
+) -> Dataset:
     """The dataset of these names, built at the first call by one process while others wait, afterwards only opened.
 
     `tokenizer_corpus` is the corpus on which a trained tokenizer is trained, when it is not `corpus` itself.
+    A `detokeniser` says that the text is a benchmark: all of it validates, in its own order, and none of it trains.
     """
     if not is_kept(tokenizer):
         pick(TOKENIZERS, tokenizer, "tokenizer")
     source = open_corpus(corpus)
     teacher = None
-    if tokenizer in TRAINED and tokenizer_corpus not in (None, corpus):
-        teacher = prepare(str(tokenizer_corpus), tokenizer, vocab_size, cache)
+    if tokenizer in TRAINED and (detokeniser or tokenizer_corpus not in (None, corpus)):
+        teacher = prepare(tokenizer_corpus or corpus, tokenizer, vocab_size, cache)
     identity = {
         "schema_version": SCHEMA_VERSION,
         "corpus": [source.name, source.source, source.version],
         "tokenizer": [tokenizer, vocab_size, teacher.manifest["tokenizer_hash"] if teacher else None],
-        "split_rule": RULE,
+        "split_rule": _whole_rule(detokeniser) if detokeniser else RULE,
     }
     name = f"{source.name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
     dataset = Dataset(cache / name)
     if not dataset.folder.is_dir():
         with _locked(cache, name):
             if not dataset.folder.is_dir():
-                _build(dataset.folder, source, tokenizer, vocab_size, teacher)
+                _build(dataset.folder, source, tokenizer, vocab_size, teacher, detokeniser)
     return dataset
 
 
@@ -147,6 +172,17 @@ def tokenizer_for(spec: Spec, cache: Path) -> Tokenizer:
     if spec.tokenizer not in TRAINED:
         return build_tokenizer(spec.tokenizer, (), spec.vocab_size)
     return prepare(spec.corpus, spec.tokenizer, spec.vocab_size, cache).tokenizer
+
+
+def held_out_corpus(name: str, cache: Path) -> Corpus:
+    """The documents of a corpus that validate, and that no run is trained on."""
+
+    def documents() -> Iterator[Document]:
+        dataset = prepare(name, "bytes", TOKENIZER_VOCABULARY["bytes"] or 0, cache)
+        for number, (start, end) in enumerate(pairwise(dataset.val_offsets.tolist())):
+            yield Document(f"{name} {number}", dataset.tokenizer.decode(dataset.val[start : end - 1]))
+
+    return replace(open_corpus(name), read=documents)
 
 
 @contextmanager
@@ -164,23 +200,22 @@ def _locked(cache: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, teacher: Dataset | None) -> None:
+def _build(
+    folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, teacher: Dataset | None, detokeniser: str
+) -> None:
     """Writes beside `folder` and renames at the end, so that what bears the name is whole."""
-    kept = kept_tokenizer(tokenizer_name, vocab_size, folder.parent) if is_kept(tokenizer_name) else None
+    known = teacher.tokenizer if teacher else None
+    if is_kept(tokenizer_name):
+        known = kept_tokenizer(tokenizer_name, vocab_size, folder.parent)
     workshop = folder.parent / f".{folder.name}.building"
     shutil.rmtree(workshop, ignore_errors=True)  # of a build that was killed
     workshop.mkdir()
     try:
-        scratch = workshop / "scratch"
-        split = split_documents(corpus.documents(), scratch, corpus.name)
-        with read_scratch(scratch) as text:
-            texts = (text[span.start : span.end].decode() for span in split.train)
-            tokenizer = teacher.tokenizer if teacher else kept or build_tokenizer(tokenizer_name, texts, vocab_size)
-            sides = {
-                side: _write_side(workshop, side, spans, text, tokenizer)
-                for side, spans in (("train", split.train), ("val", split.val))
-            }
-        scratch.unlink()
+        if detokeniser:
+            tokenizer = known or build_tokenizer(tokenizer_name, (), vocab_size)
+            written = _write_whole(workshop, corpus, tokenizer, detokeniser)
+        else:
+            tokenizer, written = _write_split(workshop, corpus, tokenizer_name, vocab_size, known)
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "corpus": corpus.name,
@@ -193,9 +228,7 @@ def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, t
             "vocab_size": tokenizer.vocab_size,
             "end_of_text": tokenizer.end_of_text,
             "dtype": _dtype(tokenizer.vocab_size).str,
-            **sides,
-            "dropped": {"duplicates": split.duplicates, "empty": split.empty},
-            "split_rule": RULE,
+            **written,
             "data_hash": _data_hash(workshop, tokenizer),
         }
         np.save(workshop / "token_bytes.npy", tokenizer.token_bytes)
@@ -206,19 +239,68 @@ def _build(folder: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, t
         shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _write_side(workshop: Path, side: str, spans: list[Span], text: mmap.mmap, tokenizer: Tokenizer) -> dict[str, int]:
+def _write_split(
+    workshop: Path, corpus: Corpus, tokenizer_name: str, vocab_size: int, known: Tokenizer | None
+) -> tuple[Tokenizer, dict[str, Any]]:
+    """Text to train on and text to validate with; the tokenizer, trained on the former where none is known."""
+    scratch = workshop / "scratch"
+    split = split_documents(corpus.documents(), scratch, corpus.name)
+    with read_scratch(scratch) as text:
+
+        def texts(spans: list[Span]) -> Iterator[str]:
+            return (text[span.start : span.end].decode() for span in spans)
+
+        tokenizer = known or build_tokenizer(tokenizer_name, texts(split.train), vocab_size)
+        sides = {
+            side: _write_side(workshop, side, texts(spans), tokenizer)
+            for side, spans in (("train", split.train), ("val", split.val))
+        }
+    scratch.unlink()
+    dropped = {"duplicates": split.duplicates, "empty": split.empty}
+    return tokenizer, {**sides, "dropped": dropped, "split_rule": RULE}
+
+
+def _write_whole(workshop: Path, corpus: Corpus, tokenizer: Tokenizer, detokeniser: str) -> dict[str, Any]:
+    """A benchmark as people write it, and beside it the sizes of what it was."""
+    rules = DETOKENISERS[detokeniser]
+    sizes: list[tuple[int, int, int, int]] = []
+
+    def texts() -> Iterator[str]:
+        for document in corpus.documents():
+            text = document.text.replace("\0", "").encode("utf-8", "replace").decode()
+            if text:
+                lines = text.count("\n")
+                sizes.append((len(text.encode()), len(text.split()) + lines, lines + 1, rules.lost(text)))
+                yield rules.forward(text)
+
+    sides = {
+        "train": _write_side(workshop, "train", (), tokenizer),
+        "val": _write_side(workshop, "val", texts(), tokenizer),
+    }
+    if not sizes:
+        raise Refusal(f"{corpus.name} holds no text, and a benchmark is scored on all of its own; give it some")
+    original = dict(zip(("bytes_d", "words_d", "lines_d", "lost_d"), np.array(sizes, np.int64).T, strict=True))
+    np.savez(workshop / "original.npz", **original)
+    return {**sides, "dropped": {"duplicates": 0, "empty": 0}, "split_rule": _whole_rule(detokeniser)}
+
+
+def _whole_rule(detokeniser: str) -> str:
+    return f"whole: NUL removed, all documents validate; de-tokeniser {detokeniser} {DETOKENISERS[detokeniser].version}"
+
+
+def _write_side(workshop: Path, side: str, texts: Iterable[str], tokenizer: Tokenizer) -> dict[str, int]:
     """Documents one after the other, each closed by the end of text; returns what was written, in numbers."""
     dtype = _dtype(tokenizer.vocab_size)
-    offsets = np.zeros(len(spans) + 1, np.int64)
+    offsets = [0]
     text_bytes = 0
     with (workshop / f"{side}.bin").open("wb") as output:
-        for number, span in enumerate(spans):
-            ids = tokenizer.encode(text[span.start : span.end].decode())
+        for text in texts:
+            ids = tokenizer.encode(text)
             output.write(np.append(ids, tokenizer.end_of_text).astype(dtype).tobytes())
-            offsets[number + 1] = offsets[number] + len(ids) + 1
-            text_bytes += span.end - span.start
-    np.save(workshop / f"{side}_offsets.npy", offsets)
-    return {"documents": len(spans), "tokens": int(offsets[-1]), "bytes": text_bytes}
+            offsets.append(offsets[-1] + len(ids) + 1)
+            text_bytes += len(text.encode())
+    np.save(workshop / f"{side}_offsets.npy", np.array(offsets, np.int64))
+    return {"documents": len(offsets) - 1, "tokens": offsets[-1], "bytes": text_bytes}
 
 
 def _data_hash(folder: Path, tokenizer: Tokenizer) -> str:
@@ -295,29 +377,41 @@ class EvalWindows:
 
     windows_bt: Integers  # [b, context + 1]: inputs and shifted targets
     document_bt: npt.NDArray[np.int32]  # [b, context], as are the next two: the document of each target
-    scored_bt: npt.NDArray[np.bool_]  # False where the target is the end of text or padding
+    scored_bt: npt.NDArray[np.bool_]  # False where the target is the end of text, padding or another window's
     bytes_bt: npt.NDArray[np.int32]  # UTF-8 bytes of each target, 0 where not scored
+    original: Original | None = None  # of a benchmark that is read whole
 
 
-def validation_windows(dataset: Dataset, context: int, eval_tokens: int) -> EvalWindows:
-    """At most `eval_tokens` targets, spread evenly over the validation text: all of it where they suffice.
+def validation_windows(
+    dataset: Dataset, context: int, eval_tokens: int | None, stride: int | None = None
+) -> EvalWindows:
+    """At most `eval_tokens` targets, spread evenly over the validation text: all of it where they suffice, or for None.
 
-    A window begins with the token before its first target; before the first document stands an end of text.
+    A window begins with the token before its first target; before the first document stands an end of text. Windows lie
+    `stride` targets apart (None: `context`), and a target that more than one has is scored by the first, so that it is
+    read after `context - stride` tokens at least, or after all that there are.
     """
-    if eval_tokens < context:
+    stride = context if stride is None else stride
+    if not 1 <= stride <= context:
+        raise Refusal(
+            f"stride={stride}: windows of context={context} lie from 1 to {context} targets apart; use one of these"
+        )
+    if eval_tokens is not None and eval_tokens < context:
         raise Refusal(f"eval_tokens={eval_tokens} is less than one window: use context={context} or more")
     stream, documents = dataset.val, len(dataset.val_offsets) - 1
-    windows = -(-len(stream) // context)
-    chosen = min(windows, eval_tokens // context)
-    picked = (2 * np.arange(chosen) + 1) * windows // (2 * chosen)
-    positions_bt = picked[:, None] * context + np.arange(-1, context)
+    blocks = -(-len(stream) // stride)
+    chosen = blocks if eval_tokens is None else min(blocks, eval_tokens // stride)
+    first_b1 = (2 * np.arange(chosen)[:, None] + 1) * blocks // (2 * chosen) * stride
+    positions_bt = (first_b1 + stride - context).clip(0) + np.arange(-1, context)
     inside_bt = (positions_bt >= 0) & (positions_bt < len(stream))
     windows_bt = np.where(inside_bt, stream[positions_bt.clip(0, len(stream) - 1)], dataset.end_of_text)
-    targets_bt = windows_bt[:, 1:]
+    targets_bt, own_bt = windows_bt[:, 1:], positions_bt[:, 1:] - first_b1
+    scored_bt = (targets_bt != dataset.end_of_text) & (own_bt >= 0) & (own_bt < stride)
     document_bt = np.searchsorted(dataset.val_offsets, positions_bt[:, 1:], side="right") - 1
     return EvalWindows(
         windows_bt=windows_bt.astype(np.int64),
         document_bt=document_bt.clip(0, documents - 1).astype(np.int32),
-        scored_bt=targets_bt != dataset.end_of_text,
-        bytes_bt=dataset.token_bytes[targets_bt].astype(np.int32),
+        scored_bt=scored_bt,
+        bytes_bt=np.where(scored_bt, dataset.token_bytes[targets_bt], 0).astype(np.int32),
+        original=dataset.original if eval_tokens is None else None,
     )

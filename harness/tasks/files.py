@@ -4,12 +4,12 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.corpora.hub import _PATTERN, _stream, hub_corpus
+from harness.corpora.hub import hub_corpus, hub_rows
 from harness.refusal import Refusal
 from harness.tasks.heuristics import Judgement
 from harness.tasks.items import Item, Questions
@@ -42,9 +42,8 @@ def questions_from(source: str | Path) -> Questions:
     items = _made(lines, _question, _QUESTION)
     first = items[0]
     for (where, _), item in zip(lines.rows, items, strict=True):
-        for trait, of in (("one choice", _is_open), ("a bare context", _has_bare)):
-            if of(item) != of(first):
-                raise Refusal(f"{where}: some questions have {trait} and some not: give each kind a file of its own")
+        if _kind(item) != _kind(first):
+            raise Refusal(f"{where} is {_kind(item)}, and the first is {_kind(first)}: give each kind its own file")
     return Questions(items, lines.source, lines.version, lines.licence)
 
 
@@ -117,12 +116,9 @@ def _string(value: object, name: str) -> str:
     return value
 
 
-def _is_open(item: Item) -> bool:
-    return len(item.choices) == 1
-
-
-def _has_bare(item: Item) -> bool:
-    return bool(item.bare)
+def _kind(item: Item) -> str:
+    """What the columns of a task hang on, so that all of its items must agree."""
+    return f"{'a choice' if len(item.choices) > 1 else 'open'} {'with' if item.bare else 'without'} a bare context"
 
 
 @dataclass(frozen=True)
@@ -155,10 +151,7 @@ def _read(source: str | Path) -> _Lines:
 def _hub(name: str) -> _Lines:
     """Every row of the split `train`, which is what the hub calls a set of one file."""
     known = hub_corpus(name)
-    match = _PATTERN.fullmatch(name)
-    assert match is not None
-    stream = _stream(name, match["name"], match["config"], match["revision"])
-    rows: list[tuple[str, Row]] = [(f"{name}, row {number}", row) for number, row in enumerate(stream, start=1)]
+    rows: list[tuple[str, Row]] = [(f"{name}, row {number}", row) for number, row in enumerate(hub_rows(name), start=1)]
     return _Lines(rows, f"Hugging Face hub, {name}, split train", known.version, known.licence)
 
 
@@ -175,7 +168,7 @@ def _file(path: Path) -> _Lines:
     return _Lines(rows, str(path), version, "not stated: the questions are the user's own")
 
 
-def _objects(path: Path, lines: Iterable[bytes]) -> Iterable[tuple[str, Row]]:
+def _objects(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[str, Row]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

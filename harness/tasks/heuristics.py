@@ -1,4 +1,7 @@
-"""Zero-shot heuristics (arXiv GPT-1, section 5): how a task without answers to choose from becomes such a choice."""
+"""GPT-1's zero-shot heuristics (Radford et al. 2018, section 5): how other tasks become a choice between texts.
+
+Its fourth, to answer with the choice of the highest mean log-probability a token, is the rule `token` of every choice.
+"""
 
 import hashlib
 import re
@@ -6,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.tasks.items import Item
+from harness.corpora import Corpus
+from harness.tasks.cloze import split_sentences
+from harness.tasks.items import Item, Questions
 
-# The end of a sentence: its stop, a quotation mark that may close it, and a capital or a quotation mark that follows.
-_BOUNDARY = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"'”’]))\s+(?=[\"'“‘]?[A-Z])|\n\s*\n")
 _SENTENCE = re.compile(r"[A-Z].*[.!?]")
 _SENTENCE_WORDS = range(6, 41)  # shorter ones read well in any order, longer ones are mostly not one sentence
 
@@ -33,13 +36,17 @@ def substitution(row: Mapping[str, Any]) -> Item:
 
     GPT-1 scores the rest alone, as the benchmark `winogrande` does. (WinoGrande's columns.)
     """
-    before, after = row["sentence"].split("_")
-    stem = before.rstrip()
-    return Item(
-        (stem,),
-        tuple(before[len(stem) :] + row[option] + after for option in ("option1", "option2")),
-        int(row["answer"]) - 1,
-    )
+    before, after = " ".join(row["sentence"].split()).split("_")
+    context = before.rstrip()
+    choices = tuple(before[len(context) :] + row[option] + after for option in ("option1", "option2"))
+    return Item((context,), choices, int(row["answer"]) - 1)
+
+
+def exchanged_words(corpus: Corpus) -> Questions:
+    """`acceptability_items` of a corpus."""
+    items = acceptability_items([document.text for document in corpus.documents()])
+    source = f"generated: sentences of {corpus.source}, and with two neighbouring words exchanged"
+    return Questions(items, source, corpus.version, corpus.licence)
 
 
 def acceptability_items(documents: Sequence[str], per_document: int = 8) -> list[Item]:
@@ -57,8 +64,8 @@ def acceptability_items(documents: Sequence[str], per_document: int = 8) -> list
 
 def _exchanges(document: str) -> Iterator[tuple[str, str]]:
     """The sentences of a document that can be exchanged, with what becomes of them."""
-    for part in _BOUNDARY.split(document):
-        words = part.split()
+    for start, end in split_sentences(document):
+        words = document[start:end].split()
         sentence = " ".join(words)
         # Plain words in small letters: neither a capital nor a comma tells that something was moved.
         plain = [word.isalpha() and word.islower() for word in words]

@@ -20,7 +20,7 @@ CONTEXT = 64
 
 
 def task(items: list[Item], **options: Any) -> Choice:
-    return Choice("planted", lambda spec, cache: Questions(items, "planted", "1", "none"), **options)
+    return Choice("planted", lambda cache: Questions(items, "planted", "1", "none"), **options)
 
 
 def pairs_model() -> Table:
