@@ -59,14 +59,25 @@ def encoded(tokenizer: Tokenizer, context: str, continuation: str) -> Request:
 
 @torch.inference_mode()
 def answer(model: LanguageModel, requests: Sequence[Request], device: str) -> Answers:
-    """Scores every request; of one too long for the model's context the last `context` + 1 tokens are read."""
-    rows = [_row(request, model.context) for request in requests]
+    """Scores every request, of which there is one at least; of one too long for the model's context the last `context` + 1 tokens are read.
+
+    A continuation that is longer than the context is scored piece by piece, each after what fits in front of it.
+    """
+    pieces = [_pieces(request, model.context) for request in requests]
+    rows = [row for piece in pieces for row in piece]
     nats, margin, cut = np.empty(len(rows)), np.empty(len(rows)), np.array([row.cut for row in rows], bool)
     for part in (np.flatnonzero(~cut), np.flatnonzero(cut)):  # what was cut shares no beginning with the rest
         work = _Work(model, [rows[number] for number in part], torch.device(device))
         for place, row_nats, row_margin in work.scores():
             nats[part[place]], margin[part[place]] = row_nats, row_margin
-    return Answers(nats, margin > 0, margin, cut)
+    starts = np.cumsum([0, *(len(piece) for piece in pieces[:-1])])
+    least = np.minimum.reduceat(margin, starts)
+    return Answers(
+        nats=np.add.reduceat(nats, starts),
+        greedy=least > 0,
+        margin=least,
+        cut=np.logical_or.reduceat(cut, starts),
+    )
 
 
 @dataclass(frozen=True)
@@ -82,10 +93,14 @@ class _Row:
         return len(self.inputs) - len(self.targets)
 
 
-def _row(request: Request, context: int) -> _Row:
-    whole = (request.context + request.continuation)[-(context + 1) :]
-    targets = request.continuation[-(len(whole) - 1) :]
-    return _Row(whole[:-1], targets, len(whole) < len(request.context) + len(request.continuation))
+def _pieces(request: Request, context: int) -> list[_Row]:
+    whole, first = request.context + request.continuation, len(request.context)
+    rows = []
+    for start in range(first, len(whole), context):
+        stop = min(start + context, len(whole))
+        window = whole[max(0, stop - context - 1) : stop]
+        rows.append(_Row(window[:-1], whole[start:stop], len(window) < stop))
+    return rows
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,9 @@ class Choice:
             raise Refusal(f"{self.name}: k={self.k} examples are more than the {len(pool)} that it has; use fewer")
         tokenizer = tokenizer_for(spec, cache)
         decks = []
-        for number in range(DECKS if self.k else 1):
-            items = tuple(asked[number::DECKS] if self.k else asked)
+        count = min(DECKS, len(asked)) if self.k else 1
+        for number in range(count):
+            items = tuple(asked[number::count])
             before = "".join(text + questions.separator for text in self.examples(pool, number))
             choices = [(item, place) for item in items for place in range(len(item.choices))]
             requests = [

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from harness.refusal import Refusal
-from harness.tasks import TASKS, find_task
 from harness.tasks.choice import Choice
 from harness.tasks.items import Item, Questions
 from tests.harness.planted_models import Table
@@ -143,24 +142,6 @@ def test_what_does_not_fit_is_cut_and_counted(tiny: Any, cache: Path) -> None:
     found = planted.score(pairs_model(), planted.load(tiny(context=CONTEXT), cache), "cpu")
     _, asked = planted.split(items)
     assert found["planted/cut"] == pytest.approx(np.mean([len(item.contexts[0]) > 100 - 1 for item in asked]))
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("lm_sotu@k=4", "k"),
-        ("no_such_task", "no_such_task"),
-        ("coordinates@x=1", "variations"),
-    ],
-)
-def test_a_wrong_name_is_answered_with_the_right_ones(name: str, words: str) -> None:
-    with pytest.raises(Refusal, match=words):
-        find_task(name)
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_every_task_is_found_by_its_name(name: str) -> None:
-    assert find_task(name).name == name
 
 
 def test_too_many_examples_are_refused(tiny: Any, cache: Path) -> None:

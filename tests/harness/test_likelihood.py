@@ -53,6 +53,16 @@ def test_a_table_of_pairs_scores_as_its_rows_say(log_p_vv: torch.Tensor, longest
     assert not found.cut.any()
 
 
+def test_a_continuation_longer_than_the_context_is_scored_whole(log_p_vv: torch.Tensor) -> None:
+    source = random.Random(5)
+    asked = [Request(tokens(source, 1, 30), tokens(source, length, length)) for length in (15, 16, 17, 33, 48)]
+    found = answer(Table(log_p_vv, 16), asked, "cpu")
+    for place, request in enumerate(asked):
+        read = (request.context[-1], *request.continuation)
+        log_p = [float(log_p_vv[a, b]) for a, b in itertools.pairwise(read)]
+        assert found.nats[place] == pytest.approx(-sum(log_p), abs=1e-5)
+
+
 def test_a_copy_of_the_context_is_found_across_what_is_shared() -> None:
     sure, before = 0.9, tuple(range(V)) * 2
     copied = [Request((*before, 3), (4, 5, 6)), Request((*before, 7), (8,)), Request((*before, 3), (5, 6, 6))]
