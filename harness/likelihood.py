@@ -59,7 +59,7 @@ def encoded(tokenizer: Tokenizer, context: str, continuation: str) -> Request:
 
 @torch.inference_mode()
 def answer(model: LanguageModel, requests: Sequence[Request], device: str) -> Answers:
-    """Scores every request, of which there is one at least; of one too long for the model's context the last `context` + 1 tokens are read.
+    """Scores one request or more; of one too long for the model's context the last `context` + 1 tokens are read.
 
     A continuation that is longer than the context is scored piece by piece, each after what fits in front of it.
     """
