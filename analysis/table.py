@@ -38,6 +38,9 @@ SCHEMA: dict[str, str] = {
     "parametrisation": "str",
     "base_width": "int64",
     "base_depth": "int64",
+    "transferred": "int64",
+    "labels": "str",
+    "lm_weight": "float64",
     "corpus": "str",
     "tokenizer": "str",
     "unique_tokens": "int64",
@@ -56,6 +59,7 @@ SCHEMA: dict[str, str] = {
     "flops_attention": "int64",
     "flops_head": "int64",
     "seconds": "float64",
+    "eval_seconds": "float64",  # of scoring, up to the run's end
     "device": "str",
     "tokens_per_second": "float64",
     "mfu": "float64",
@@ -70,6 +74,7 @@ SCHEMA: dict[str, str] = {
 SPEC_COLUMNS = ["seed", "parent", "variant", "depth", "width", "heads", "context", "vocab_size", "corpus", "tokenizer"]
 SPEC_COLUMNS += ["unique_tokens", "batch_tokens", "schedule", "learning_rate"]
 SPEC_COLUMNS += [*CHOICES, "parametrisation", "base_width", "base_depth"]
+SPEC_COLUMNS += ["transferred", "labels", "lm_weight"]
 SHAPE_COLUMNS = ("variant", "depth", "width", "heads", "context", "vocab_size")  # what parts are counted from
 PART_COLUMNS = [name for name in SCHEMA if name.startswith(("params_", "flops_"))]
 
@@ -101,6 +106,7 @@ def _rows(run: Run, sweep: str, held_out: bool) -> Iterable[dict[str, Any]]:
         "trunk_id": spec.trunk_id,
         "held_out": held_out,
         "device": done.get("device", spec.device),
+        "eval_seconds": done.get("eval_seconds"),
         "tokens_per_second": done.get("tokens_per_second"),
         "mfu": done.get("mfu"),
         "commit": done.get("commit"),

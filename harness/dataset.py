@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -174,13 +174,21 @@ def tokenizer_for(spec: Spec, cache: Path) -> Tokenizer:
     return prepare(spec.corpus, spec.tokenizer, spec.vocab_size, cache).tokenizer
 
 
-def held_out_corpus(name: str, cache: Path) -> Corpus:
-    """The documents of a corpus that validate, and that no run is trained on."""
+def bytes_of(name: str, cache: Path) -> Dataset:
+    """The corpus as its UTF-8 bytes."""
+    return prepare(name, "bytes", TOKENIZER_VOCABULARY["bytes"] or 0, cache)
+
+
+def side_of(name: str, side: Literal["train", "val"], cache: Path) -> Corpus:
+    """The documents of a corpus that runs are trained on, or those that none is."""
 
     def documents() -> Iterator[Document]:
-        dataset = prepare(name, "bytes", TOKENIZER_VOCABULARY["bytes"] or 0, cache)
-        for number, (start, end) in enumerate(pairwise(dataset.val_offsets.tolist())):
-            yield Document(f"{name} {number}", dataset.tokenizer.decode(dataset.val[start : end - 1]))
+        dataset = bytes_of(name, cache)
+        tokens, offsets = (
+            (dataset.val, dataset.val_offsets) if side == "val" else (dataset.train, dataset.train_offsets)
+        )
+        for number, (start, end) in enumerate(pairwise(offsets.tolist())):
+            yield Document(f"{name} {number}", tokens[start : end - 1].astype(np.uint8).tobytes().decode())
 
     return replace(open_corpus(name), read=documents)
 

@@ -1,8 +1,8 @@
 """The texts of old benchmarks, taken apart into words long ago, put together as people write them; and back.
 
 The way back is the rule: it takes what people write apart into the benchmark's words. Words are put together only where
-it takes the result apart into the same words again, so a text comes back unless one of its own words would be taken apart.
-A text that comes back has the probability of what people write, which a model reads better: Radford et al. 2019, 3.1.
+it takes the result apart into the same words again, so a text comes back if it takes none of the text's words apart.
+What comes back has the probability of what people write, which a model reads better: Radford et al. 2019, section 3.1.
 """
 
 import functools

@@ -4,7 +4,6 @@ Shapes: n windows, t positions, d documents.
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -35,7 +34,7 @@ def language_modelling(model: LanguageModel, windows: EvalWindows, device: str) 
     """Scores of one text: nll (nats a token) and bpb (bits a byte), each with its standard error.
 
     A benchmark's bytes are those before its de-tokeniser changed them; it has word_ppl, exp(nats / words), too, and
-    `unrecovered`, the share of its lines that the way back does not recover: above 0 its perplexity compares with none.
+    `unrecovered`, the share of its lines that the way back does not recover: above 0 its perplexity is no benchmark's.
     """
     nats_d, tokens_d, bytes_d = _by_document(token_losses(model, windows, device), windows, windows.scored_bt)
     original = windows.original
@@ -54,16 +53,12 @@ def losses_at_positions(model: LanguageModel, windows: EvalWindows, device: str)
     """nll_at_<p>, nats a token after p to 2p - 1 tokens of the window, for p = 1, 2, 4 ...; each with its error."""
     nats_nt = token_losses(model, windows, device)
     scores: dict[str, float] = {}
-    for position in _powers_of_two(windows.scored_bt.shape[1]):
+    for position in (2**exponent for exponent in range(windows.scored_bt.shape[1].bit_length())):
         there_nt = np.zeros_like(windows.scored_bt)
         there_nt[:, position - 1 : 2 * position - 1] = True
         nats_d, tokens_d, _ = _by_document(nats_nt, windows, windows.scored_bt & there_nt)
         scores |= _with_error(f"nll_at_{position}", nats_d, tokens_d)
     return scores
-
-
-def _powers_of_two(most: int) -> Iterator[int]:
-    return (2**exponent for exponent in range(most.bit_length()))
 
 
 def _by_document(

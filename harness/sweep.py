@@ -42,6 +42,7 @@ class Sweep:
     law: str = "chinchilla"  # the one the held-out forecast is made with, declared before any rung is trained
     convention: str = "chinchilla"
     overrides: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # from --set
+    parents: Sequence["Sweep"] = ()  # whose runs its rungs start from (harness/parents.py), launched before it
 
     def rungs(self, resolve: Resolve) -> list[Rung]:
         """Every rung, once, held-out ones last; refuses an unknown field and a held-out rung inside a fitted trunk."""

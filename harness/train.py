@@ -5,8 +5,9 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from harness import checkpoint, machine, record, weights
 from harness.counts import counts
-from harness.dataset import WindowOrder, batch
+from harness.dataset import Integers, WindowOrder, batch
+from harness.labelled.classifier import Examples, classification, gathered
+from harness.labelled.windows import Lesson, lesson_of
 from harness.layout import refuse_other_text
 from harness.module import GPTModule
+from harness.parents import facts_of, find_parent, transfer
 from harness.record import Json, Point
 from harness.schedule import learning_rate, phase
 from harness.spec import Spec
@@ -46,10 +50,11 @@ class Data:
     """Everything that a trunk reads: its own text and each task's."""
 
     data_hash: str
-    train: np.ndarray
     order: WindowOrder
+    read: Callable[[Integers], torch.Tensor | Examples]  # the training windows of these numbers
     own: tuple[Task, Any]  # with what it has loaded
     tasks: list[tuple[Task, Any]]
+    lesson: Lesson | None  # where it has labels
 
 
 def load_data(spec: Spec, tasks: Sequence[str], cache: Path, frozen: Mapping[str, Json]) -> Data:
@@ -59,15 +64,24 @@ def load_data(spec: Spec, tasks: Sequence[str], cache: Path, frozen: Mapping[str
     dataset = own.dataset(spec, cache)
     texts = {spec.text: dataset.facts}
     texts |= {f"{task.name} for {spec.text}": task.facts(spec, cache) for task in others}
+    lesson = lesson_of(spec, cache) if spec.labels else None
+    if lesson is not None:
+        texts[lesson.name] = lesson.facts
     for text in texts.keys() & frozen.keys():
         refuse_other_text(text, texts[text]["data_hash"], frozen[text]["data_hash"])
+    train_tokens = dataset.train_tokens if lesson is None else lesson.train_tokens
     return Data(
         data_hash=dataset.data_hash,
-        train=np.array(dataset.train),
-        order=WindowOrder(dataset.train_tokens, spec.context, spec.unique_tokens, spec.seed),
+        order=WindowOrder(train_tokens, spec.context, spec.unique_tokens, spec.seed),
+        read=partial(gathered, lesson.train) if lesson else partial(_windows, np.array(dataset.train), spec.context),
         own=(own, own.load(spec, cache)),
         tasks=[(task, task.load(spec, cache)) for task in others],
+        lesson=lesson,
     )
+
+
+def _windows(tokens: np.ndarray, context: int, numbers: Integers) -> torch.Tensor:
+    return torch.from_numpy(batch(tokens, numbers, context))
 
 
 class Batches:
@@ -79,11 +93,11 @@ class Batches:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def __iter__(self) -> Iterator[torch.Tensor | Examples]:
         windows_a_step = self.spec.batch_tokens // self.spec.context
         for step in range(self.start, self.stop):
             windows = self.data.order.windows(step * windows_a_step, (step + 1) * windows_a_step)
-            yield torch.from_numpy(batch(self.data.train, windows, self.spec.context))
+            yield self.data.read(windows)
 
 
 class Segment(L.Callback):
@@ -130,8 +144,13 @@ class Trunk:
         self.folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.folder, *(record.run_folder(root, spec.run_id) for spec in specs)):
             record.sweep_out(folder)
+        parent = find_parent(specs[0], root.parent, cache) if specs[0].parent else None
         self.data = load_data(specs[0], design["tasks"], cache, design["data"])
-        self.module = GPTModule(specs[0])
+        self.module = GPTModule(specs[0], self.data.lesson.classes if self.data.lesson else 0)
+        self.parent: Json = {}
+        if parent is not None:
+            self.parent = {"parent": facts_of(parent, design.get("parents", {}))}
+            transfer(parent, self.module.model, specs[0].transferred)
         self.seconds = self.eval_seconds = 0.0
         if specs[0].kernel == "compiled":
             self._compile()
@@ -139,8 +158,8 @@ class Trunk:
     def _compile(self) -> None:
         """Compiles before the clock starts: one batch forth and back, of which nothing stays."""
         (tokens_bt,) = Batches(self.specs[0], self.data, 0, 1)
-        tokens_bt = tokens_bt.to(self.specs[0].device)
-        self.module.model.loss(tokens_bt[:, :-1], tokens_bt[:, 1:]).backward()  # type: ignore[no-untyped-call]
+        assert isinstance(tokens_bt, torch.Tensor)  # with labels nothing is compiled
+        self.module.loss(tokens_bt.to(self.specs[0].device)).backward()  # type: ignore[no-untyped-call]
         self.module.optimizer.zero_grad()
 
     def train(self) -> None:
@@ -234,6 +253,10 @@ class Trunk:
         scores: dict[str, float] = {}
         for task, loaded in (self.data.own, *self.data.tasks):
             scores |= task.score(self.module.model, loaded, spec.device)
+        if self.data.lesson is not None and self.module.classifier is not None:
+            asked = self.data.lesson.held_out
+            learnt = classification(self.module.model, self.module.classifier, asked, spec.device)
+            scores |= {f"{spec.labels}/{metric}": value for metric, value in learnt.items()}
         self.eval_seconds += time.perf_counter() - started
         loss = scores[f"{self.data.own[0].name}/nll"]
         train_loss = float(self.module.loss_ema)
@@ -254,16 +277,18 @@ class Trunk:
 
     def _finish(self, spec: Spec) -> None:
         """Measures the decayed model and commits the rung."""
-        self.module.model.to(spec.device)  # the Trainer leaves it on the CPU when it ends
+        self.module.to(spec.device)  # the Trainer leaves it on the CPU when it ends
         last = self.measure(spec)
         loss = last.scores[f"{self.data.own[0].name}/nll"]
-        if loss >= math.log(spec.vocab_size):
+        if not spec.labels and loss >= math.log(spec.vocab_size):  # with labels it is another text than was learnt
             raise Diverged(f"final loss {loss:.3f} is no better than guessing among {spec.vocab_size} tokens")
         folder = record.run_folder(self.root, spec.run_id)
         points = [point for point in record.read_points(self.folder) if point.step in spec.eval_steps[:-1]]
         rate = spec.tokens / self.seconds
         record.forgive(folder)
         weights.save(weights.weights_file(folder, spec), self.module.model)
+        if self.module.classifier is not None:
+            weights.save(weights.classifier_file(folder, spec), self.module.classifier)
         record.finish(
             folder,
             [*points, last],
@@ -275,6 +300,7 @@ class Trunk:
                 "tokens_per_second": rate,
                 "mfu": rate * counts(spec).flops / machine.peak_flops(spec.device, spec.precision),
                 "data_hash": self.data.data_hash,
+                **self.parent,
                 **machine.provenance(),
             },
         )

@@ -1,12 +1,15 @@
 """A finished run as a model again: its weights on disk, and the tokenizer that its tokens mean."""
 
+import hashlib
 from pathlib import Path
 
 import safetensors.torch
 import torch
+from torch import nn
 
 from harness import record
 from harness.dataset import tokenizer_for
+from harness.labelled.classifier import Classifier
 from harness.models import build
 from harness.models.family import LanguageModel
 from harness.record import Run
@@ -25,31 +28,56 @@ def kept_copy(run_folder: Path, spec: Spec) -> Path:
     return weights_file(run_folder, spec).with_name("tokenizer.json")
 
 
-def save(path: Path, model: LanguageModel) -> None:
-    weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+def classifier_file(run_folder: Path, spec: Spec) -> Path:
+    """Where the head that a run learnt with its labels lies, apart from the language model."""
+    return weights_file(run_folder, spec).with_suffix(".classifier.safetensors")
+
+
+def save(path: Path, module: nn.Module) -> None:
+    weights = {name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}
     record.replace_bytes(path, safetensors.torch.save(weights))
+
+
+def digest(run: Run) -> str:
+    """SHA-256 of the file of its weights."""
+    with _present(weights_file(run.folder, run.spec), run).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_model(run: Run, device: str = "cpu") -> LanguageModel:
     """The trained model; refused where the run is not finished, or its weights are not on this disk or not its own."""
-    if run.done is None:
-        raise Refusal(f"run {run.run_id} is not finished, so it has no weights: launch its sweep first")
-    path = weights_file(run.folder, run.spec)
+    path = _present(weights_file(run.folder, run.spec), run)
+    model = build(run.spec.model_copy(update={"kernel": "eager"}))
+    _fill(model, path, run)
+    return model.to(torch.device(device))
+
+
+def load_classifier(run: Run, classes: int, device: str = "cpu") -> Classifier:
+    """The head that a run learnt with its labels; refused as `load_model` refuses."""
+    classifier = Classifier(run.spec.width, classes)
+    _fill(classifier, _present(classifier_file(run.folder, run.spec), run), run)
+    return classifier.to(torch.device(device))
+
+
+def _fill(module: nn.Module, path: Path, run: Run) -> None:
     try:
-        weights = safetensors.torch.load_file(path)
-    except FileNotFoundError:
-        again = f"delete {run.folder / 'done.json'} and launch the sweep again to train the run anew"
-        cure = "import its folder again" if run.elsewhere else again
-        raise Refusal(f"{path} is not there: weights are not committed with a study; {cure}") from None
+        module.load_state_dict(safetensors.torch.load_file(path))
     except safetensors.SafetensorError as error:
         raise Refusal(f"{path} does not read ({error}): train or import the run again") from None
-    model = build(run.spec.model_copy(update={"kernel": "eager"}))
-    try:
-        model.load_state_dict(weights)
     except RuntimeError as error:
         cause = " ".join(str(error).split())[:200]
         raise Refusal(f"{path} does not fit run {run.run_id} ({cause}): train or import it again") from None
-    return model.to(torch.device(device))
+
+
+def _present(path: Path, run: Run) -> Path:
+    """The file, which a finished run has left, if it is on this disk."""
+    if run.done is None:
+        raise Refusal(f"run {run.run_id} is not finished, so it has no weights: launch its sweep first")
+    if not path.is_file():
+        again = f"delete {run.folder / 'done.json'} and launch the sweep again to train the run anew"
+        cure = "import its folder again" if run.elsewhere else again
+        raise Refusal(f"{path} is not there: weights are not committed with a study; {cure}")
+    return path
 
 
 def tokenizer_of(run: Run, cache: Path) -> Tokenizer:

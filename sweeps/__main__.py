@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from harness import record
 from harness.refusal import Refusal, pick
 from harness.spec import Spec
-from harness.sweep import Rung, Sweep, find_sweep
+from harness.sweep import Resolve, Rung, Sweep, find_sweep
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results"
@@ -38,13 +38,22 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 def launch(arguments: argparse.Namespace) -> int:
+    """Trains the sweep, and before it those whose runs it starts from."""
+    from harness.parents import unfinished
+
+    sweep, rungs = _design(arguments)
+    before = unfinished(sweep, rungs, _results(arguments).absolute(), _resolve(arguments))
+    stages = [*before, (sweep, rungs)]
+    return next((code for one, theirs in stages if (code := _train(arguments, one, theirs))), 0)
+
+
+def _train(arguments: argparse.Namespace, sweep: Sweep, rungs: list[Rung]) -> int:
     from harness import launch as launching
     from harness.layout import lay_out
     from harness.plan import make_plan
     from harness.record import forgive, read_runs
     from sweeps import _show
 
-    sweep, rungs = _design(arguments)
     root, cache = _root(arguments, sweep), _cache(arguments)
     make_plan(rungs, root)
     lay_out(sweep, rungs, root, cache)
@@ -207,11 +216,9 @@ def _run_or_sweep(arguments: argparse.Namespace, name: str) -> Path:
 
 def _design(arguments: argparse.Namespace) -> tuple[Sweep, list[Rung]]:
     from dataclasses import replace
-    from functools import partial
 
     from analysis.conventions import CONVENTIONS
     from analysis.laws import LAWS
-    from harness import machine
     from harness.tasks import expanded, find_task
 
     sweep = find_sweep(arguments.sweep, HERE)
@@ -221,7 +228,16 @@ def _design(arguments: argparse.Namespace) -> tuple[Sweep, list[Rung]]:
     pick(CONVENTIONS, sweep.convention, "counting convention")
     for task in sweep.tasks:
         find_task(task)
-    return sweep, sweep.rungs(partial(machine.resolve, cache=_cache(arguments)))
+    return sweep, sweep.rungs(_resolve(arguments))
+
+
+def _resolve(arguments: argparse.Namespace) -> Resolve:
+    """What this machine and cache make of "auto" and of files."""
+    from functools import partial
+
+    from harness import machine
+
+    return partial(machine.resolve, cache=_cache(arguments))
 
 
 def _override(text: str) -> tuple[str, list[Any]]:

@@ -18,6 +18,7 @@ HOMES = {
     "optuna": ("harness/launch.py",),
     "matplotlib": ("analysis/figures/",),
     "pandas": ("analysis/",),
+    "lm_eval": ("harness/lm_eval.py",),
     "transformers": (),  # Hugging Face's folders are read and written without it
 }
 GROUND_FLOOR = {"refusal", "spec", "sweep", "record", "anatomy", "counts", "presets"}

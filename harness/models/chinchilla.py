@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from harness.models.attention import Past, distances
 from harness.models.family import Build, LanguageModel
-from harness.models.layers import Product, RMSNorm, gelu, joined, product, scaled
+from harness.models.layers import Product, RMSNorm, gelu, joined, product
 from harness.models.parametrisation import Parametrisation
 
 # Neither paper prints its initialisation: GPT-2's.
@@ -76,7 +76,7 @@ class Chinchilla(LanguageModel):
         return (self.get_buffer("waves_rd")[:stop],)  # a query may be as far from a key as the window is long
 
     def logits(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
-        return product(scaled(self.norm(x_btd), self.scales.logits), self.embedding, None, dtype)
+        return product(self.features(x_btd), self.embedding, None, dtype)
 
     def start(self, name: str) -> tuple[float, float]:
         if name.endswith("_bias"):

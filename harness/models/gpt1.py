@@ -48,8 +48,11 @@ class GPT1(LanguageModel):
     def embed(self, tokens_bt: Tensor, start: int = 0) -> Tensor:
         return F.embedding(tokens_bt, self.embedding) + self.position[start : start + tokens_bt.shape[1]]
 
+    def features(self, x_btd: Tensor) -> Tensor:
+        return scaled(x_btd, self.scales.logits)
+
     def logits(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
-        return product(scaled(x_btd, self.scales.logits), self.embedding, None, dtype)
+        return product(self.features(x_btd), self.embedding, None, dtype)
 
     def start(self, name: str) -> tuple[float, float]:
         if name.endswith("bias"):

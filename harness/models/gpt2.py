@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from harness.models.attention import Past, causal_attention
 from harness.models.family import Build, LanguageModel
-from harness.models.layers import Product, gelu, joined, product, scaled
+from harness.models.layers import Product, gelu, joined, product
 from harness.models.parametrisation import Parametrisation
 
 # Radford et al. 2019, section 2.3, and the released code
@@ -56,7 +56,7 @@ class GPT2(LanguageModel):
         return F.embedding(tokens_bt, self.embedding) + self.position[start : start + tokens_bt.shape[1]]
 
     def logits(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
-        return product(scaled(self.norm(x_btd), self.scales.logits), self.embedding, None, dtype)
+        return product(self.features(x_btd), self.embedding, None, dtype)
 
     def start(self, name: str) -> tuple[float, float]:
         if name.endswith("bias"):

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from harness.anatomy import rotary_features
 from harness.models.attention import Past, causal_attention
 from harness.models.family import Build, LanguageModel
-from harness.models.layers import Product, joined, rotary_tables, rotate, scaled
+from harness.models.layers import Product, joined, rotary_tables, rotate
 from harness.models.parametrisation import Parametrisation
 
 
@@ -61,7 +61,7 @@ class NeoX(LanguageModel):
         return self.get_buffer("cos_tc")[start:stop], self.get_buffer("sin_tc")[start:stop]
 
     def logits(self, x_btd: Tensor, dtype: torch.dtype) -> Tensor:
-        logits_btv: Tensor = self.head(scaled(self.norm(x_btd), self.scales.logits), dtype)
+        logits_btv: Tensor = self.head(self.features(x_btd), dtype)
         return logits_btv
 
     def start(self, name: str) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.corpora import CORPORA, Corpus, open_corpus
-from harness.dataset import held_out_corpus
+from harness.dataset import side_of
 from harness.models.family import LanguageModel
 from harness.record import Json
 from harness.refusal import Refusal, nearest, pick
@@ -64,7 +64,7 @@ def _ready(ask: Callable[[], Questions]) -> Read:
 
 def _prose(ask: Callable[[Corpus], Questions]) -> Read:
     """Questions made of the speeches that no run is trained on, once a process."""
-    return functools.cache(lambda cache: ask(held_out_corpus(PROSE, cache)))
+    return functools.cache(lambda cache: ask(side_of(PROSE, "val", cache)))
 
 
 LANGUAGE: dict[str, Task] = {f"lm_{corpus}": LanguageModelling(corpus) for corpus in CORPORA}

@@ -1,0 +1,46 @@
+"""What is knowing speeches worth when other prose is learned: children of every parent, and the same from scratch.
+
+Each is trained to several ends, so that an analysis can stop it where it does best.
+"""
+
+from harness.parents import children_of
+from harness.sweep import Fields, Sweep, over
+from sweeps.transfer_parents import SWEEP as PARENTS
+
+# Bytes of the domain (D_F): tokens after which a child ends, and a run from scratch, which learns for longer.
+ENDS = {
+    10_240: ((102_400, 307_200), (102_400, 307_200, 921_600)),
+    30_720: ((102_400, 307_200, 921_600), (307_200, 921_600, 2_764_800)),
+    102_400: ((307_200, 921_600), (921_600, 2_764_800)),
+    307_200: ((307_200, 921_600), (921_600, 2_764_800)),
+}
+
+
+def wanted(run: Fields) -> bool:
+    children, from_scratch = ENDS[run["unique_tokens"]]
+    return run["tokens"] in (children if run["parent"] else from_scratch)
+
+
+SWEEP = Sweep(
+    name="transfer",
+    question="What are speeches worth, in data of the King James Bible and of Wikipedia, to who learns these?",
+    base={
+        "epochs": lambda run: max(1.0, run["tokens"] / run["unique_tokens"]),
+        "batch_tokens": 512,
+        "warmup_tokens": 20_480,
+        "learning_rate": lambda run: round(0.005 * (32 / run["width"]) ** 0.5, 6),  # the parents'
+        "eval_tokens": 16_384,
+        "device": "cpu",
+        "precision": "fp32",
+        "kernel": "eager",
+    },
+    axes=[
+        children_of(PARENTS, from_scratch=True),
+        over("corpus", "kjv", "wiki"),
+        over("unique_tokens", *ENDS),
+        over("tokens", 102_400, 307_200, 921_600, 2_764_800),
+    ],
+    where=wanted,
+    parents=[PARENTS],
+    tasks=("lm_sotu",),
+)
