@@ -95,7 +95,8 @@ def load(root: Path) -> pd.DataFrame:
     scores = sorted({name for run in runs for point in run.points for name in point.scores})
     table = pd.DataFrame(rows, columns=[*SCHEMA, *scores])
     typed = table.astype(SCHEMA | dict.fromkeys(scores, "float64"))
-    return typed.drop_duplicates(["run_id", "tokens"], keep="last").reset_index(drop=True)
+    # A copy is one block: pandas warns of columns that are added to a table of a hundred.
+    return typed.drop_duplicates(["run_id", "tokens"], keep="last").reset_index(drop=True).copy()
 
 
 def _rows(run: Run, sweep: str, held_out: bool) -> Iterable[dict[str, Any]]:

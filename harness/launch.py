@@ -28,6 +28,7 @@ from harness.spec import Spec
 from harness.worker import PREEMPTED, pending
 
 POLL_SECONDS = 1.0
+IDLE_TIMES = 30  # the launcher rests so many times as long as it took to look: workers need the cores
 DEATHS_ALLOWED = 20  # workers that end one after another while no rung is committed
 
 # Always parameters of a trial; the second group only where the sweep varies them.
@@ -231,6 +232,7 @@ def launch(
     with contextlib.ExitStack() as held:
         held.callback(crew.stop)
         while True:
+            looked = time.monotonic()
             if study is None and _own(root, held):
                 study = Study(root, storage_url)
             progress = read_progress(root)
@@ -247,7 +249,7 @@ def launch(
                     "mend the cause, and launch again"
                 )
             crew.keep()
-            time.sleep(POLL_SECONDS)
+            time.sleep(max(POLL_SECONDS, IDLE_TIMES * (time.monotonic() - looked)))
 
 
 def _own(root: Path, held: contextlib.ExitStack) -> bool:

@@ -28,10 +28,14 @@ def score_run(run: Run, tasks: Sequence[Task], cache: Path) -> Scores:
     ):
         for text in data.keys() & known.keys():
             refuse_other_text(text, data[text]["data_hash"], known[text]["data_hash"])
-    device = "cuda" if machine.has_gpu() else "cpu"
+    device = best_device()
     scores = score_model(weights.load_model(run, device), run.spec, tasks, cache, device)
     record.add_scores(run.folder, scores, data)
     return scores
+
+
+def best_device() -> str:
+    return "cuda" if machine.has_gpu() else "cpu"
 
 
 def facts_of(tasks: Sequence[Task], spec: Spec, cache: Path) -> dict[str, Json]:

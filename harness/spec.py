@@ -139,7 +139,10 @@ class Spec(BaseModel):
                 f"transferred={self.transferred}: there is no parent to take blocks from; say parent, or leave it out"
             )
         if self.transferred > self.depth:
-            raise ValueError(f"transferred={self.transferred}: depth={self.depth} blocks are all; use at most these")
+            raise ValueError(
+                f"transferred={self.transferred} is more than the depth={self.depth} blocks that there are; "
+                f"use transferred={self.depth}, or leave it out"
+            )
 
     def _check_labels(self) -> None:
         if not self.labels and self.lm_weight != LM_WEIGHT:

@@ -389,12 +389,20 @@ def _add_models(command: Command) -> None:
 
     made = command(score, "old runs, or a Hugging Face folder, on new tasks; the scores join the run table")
     made.add_argument("run", metavar="RUN|SWEEP|FOLDER", help="a run id, a sweep, or a folder with a config.json")
-    made.add_argument("--tasks", nargs="+", required=True, metavar="TASK", help="lm_wiki, sciq@k=4, a suite, ...")
+    _add_tasks(made)
     made.add_argument("--corpus", metavar="NAME", help="what a folder was trained on, if you know")
     made.add_argument("--tokenizer", metavar="NAME|FILE", help="a folder's, if it has no tokenizer.json")
 
     made = command(import_, "a Hugging Face folder on this disk as a run of results/imported, scored at once if asked")
     _add_folder(made)
+
+
+def _add_tasks(words: argparse.ArgumentParser) -> None:
+    words.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="lm_wiki, sciq@k=4, a suite, ...")
+    theirs = "tasks of EleutherAI's lm-evaluation-harness (the extra lm-eval), as columns lm_eval_TASK/..."
+    words.add_argument("--lm-eval", nargs="+", default=[], metavar="TASK", help=theirs)
+    words.add_argument("--include", metavar="DIR", help="a folder with YAML files of further tasks for it")
+    words.add_argument("--limit", type=_positive, metavar="N", help="documents of each of its tasks, at most")
 
 
 def _place_words() -> Parser:

@@ -4,26 +4,41 @@ import argparse
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from harness import record
 from harness.exchange.imported import Told, bring_in
 from harness.record import Run
 from harness.refusal import Refusal
-from harness.score import score_run
+from harness.score import Scores, best_device, score_run
 from harness.tasks import expanded, find_task
 
 
-def score(arguments: argparse.Namespace, folder: Path, results: Path, cache: Path) -> dict[str, Any]:
+def score(arguments: argparse.Namespace, folder: Path, results: Path, cache: Path) -> dict[str, Scores]:
     """run_id -> its scores on the tasks; a folder that is no run is brought in first."""
     names = expanded(arguments.tasks)
-    if not (folder / "spec.json").is_file() and not (folder / "sweep.json").is_file():
+    if not names and not arguments.lm_eval:
+        raise Refusal("score on what? Name --tasks, or --lm-eval and tasks of lm-evaluation-harness")
+    if (folder / "spec.json").is_file() or (folder / "sweep.json").is_file():
+        if arguments.corpus or arguments.tokenizer:
+            raise Refusal(f"{folder.name} says itself what it was trained on and how it reads: name neither")
+        tasks = [find_task(name) for name in names]
+        found = [(run, score_run(run, tasks, cache)) for run in _finished(folder)]
+    else:
         run = bring_in(folder, results, cache, names, Told(corpus=arguments.corpus, tokenizer=arguments.tokenizer))
-        return {run.run_id: _of(run.points[-1].scores, names)}
-    if arguments.corpus or arguments.tokenizer:
-        raise Refusal(f"{folder.name} says itself what it was trained on and how it reads: name no corpus or tokenizer")
-    tasks = [find_task(name) for name in names]
-    return {run.run_id: score_run(run, tasks, cache) for run in _finished(folder)}
+        found = [(run, _of(run.points[-1].scores, names))]
+    return {run.run_id: scores | _by_lm_eval(arguments, run, cache) for run, scores in found}
+
+
+def _by_lm_eval(arguments: argparse.Namespace, run: Run, cache: Path) -> Scores:
+    """Its columns, kept beside our own; its package is asked for only here."""
+    if not arguments.lm_eval:
+        return {}
+    from harness.lm_eval import evaluate_with_lm_eval
+
+    include = Path(arguments.include) if arguments.include else None
+    scores = evaluate_with_lm_eval(run, arguments.lm_eval, cache, include, best_device(), arguments.limit)
+    record.add_scores(run.folder, scores, {})
+    return scores
 
 
 def _finished(folder: Path) -> list[Run]:
@@ -36,7 +51,7 @@ def _finished(folder: Path) -> list[Run]:
     return runs
 
 
-def _of(scores: Mapping[str, float], tasks: list[str]) -> dict[str, float]:
+def _of(scores: Mapping[str, float], tasks: list[str]) -> Scores:
     return {name: value for name, value in scores.items() if name.rsplit("/", 1)[0] in tasks}
 
 

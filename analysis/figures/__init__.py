@@ -9,23 +9,34 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
+from analysis.curves.scores import zero_shot_names
 from analysis.figures import (
+    aggregate,
+    arithmetic,
     bakeoff,
     compute,
     coordinates,
     curve,
+    effective_data,
     exponents,
     forecast,
+    gain,
     isoflop,
+    layers,
+    lm_domains,
+    over_training,
     profiles,
     rates,
     residuals,
+    shots,
     slices,
     surface,
     training,
     transfer,
+    zero_shot,
 )
 from analysis.figures.style import RC, for_page, lay_out, new_canvas, to_png, to_svg
+from analysis.incontext import shot_tasks
 from analysis.study import Study
 
 RUNG = re.compile(r"\brung(s?)\b")
@@ -169,6 +180,80 @@ FIGURES: dict[str, Figure] = {
         coordinates.compute,
         coordinates.draw,
         of=lambda study: study.checks_coordinates,
+    ),
+    "gain": Figure(
+        "What pre-training gains",
+        "Loss from scratch less the loss after fine-tuning on as much text, each at its best budget, in bits per byte. "
+        "Below the line pre-training does harm. Bands are over seeds; where one crosses the line, seeds do not tell. "
+        "Hollow marks were still improving on one side when their steps ended.",
+        gain.compute,
+        gain.draw,
+        of=lambda study: study.fine_tunes,
+    ),
+    "effective_data": Figure(
+        "Effective data transferred",
+        "How much more text than it was fine-tuned on a model from scratch would need for the same loss. Lines are the "
+        "law, one a size. Hollow marks lie where the law claims nothing, marks at the upper edge beyond every run from "
+        "scratch, those at the lower edge are negative: there pre-training does harm.",
+        effective_data.compute,
+        effective_data.draw,
+        of=lambda study: study.fine_tunes,
+    ),
+    "zero_shot": Figure(
+        "Zero-shot scores against model size",
+        "Each dot is one rung's accuracy, asked without examples, at the budget that most sizes share; the bar is what "
+        "other items would change. Dotted is chance, dashed a rule without a model; a star is held out, at its own "
+        "budget. A task that is at chance, or does not rise for sure, has no curve and says so.",
+        zero_shot.compute,
+        zero_shot.draw,
+        of=lambda study: bool(zero_shot_names(study.raw)),
+    ),
+    "over_training": Figure(
+        "Task scores over pre-training",
+        "Lines are trunks scored on the way, dots the rungs that branch off and cool down. Accuracies are set to 0 at "
+        "chance and to 100 at the best score of any rung, so that tasks compare.",
+        over_training.compute,
+        over_training.draw,
+        of=lambda study: not study.is_table and bool(zero_shot_names(study.raw)),
+    ),
+    "shots": Figure(
+        "Scores against examples in the context",
+        "One line a size. Where the line of right labels climbs and that of shuffled ones does not, the model learns "
+        "from the examples; where lines of larger models climb more steeply, they learn more from them.",
+        shots.compute,
+        shots.draw,
+        of=lambda study: bool(shot_tasks(study.raw)),
+    ),
+    "aggregate": Figure(
+        "Zero-, one- and few-shot scores against size",
+        "Means over the tasks that were asked in all these ways; thin lines are single tasks. Lines that open towards "
+        "large models would mean that these gain more from examples.",
+        aggregate.compute,
+        aggregate.draw,
+        of=lambda study: bool(shot_tasks(study.raw)),
+    ),
+    "arithmetic": Figure(
+        "Arithmetic against model size",
+        "Left, the share of answers that are exactly right; right, the loss of the right answer, which moves before "
+        "they are. All with the most examples that were given.",
+        arithmetic.compute,
+        arithmetic.draw,
+        of=lambda study: bool(arithmetic.asked_tasks(study.raw)),
+    ),
+    "lm_domains": Figure(
+        "Other text against model size",
+        "Loss on each text, none of which but its own a model was trained on, at the budget that most sizes share.",
+        lm_domains.compute,
+        lm_domains.draw,
+        of=lambda study: bool(lm_domains.domains_of(study.raw)),
+    ),
+    "layers": Figure(
+        "Accuracy against transferred blocks",
+        "Fine-tuned on labels after so many blocks, and always the embedding, came from a pre-trained parent; the "
+        "others start anew. Dashed: the same shape from scratch.",
+        layers.compute,
+        layers.draw,
+        of=lambda study: layers.has_layers(study.raw),
     ),
 }
 

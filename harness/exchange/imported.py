@@ -19,7 +19,7 @@ from harness.models import build
 from harness.models.family import LanguageModel
 from harness.record import ELSEWHERE, Point, Run
 from harness.refusal import Refusal, pick
-from harness.score import facts_of, refuse_tasks_of_training, score_model
+from harness.score import best_device, facts_of, refuse_tasks_of_training, score_model
 from harness.spec import TOKENIZER_VOCABULARY, Spec, is_kept, make_spec
 from harness.tasks import Task, find_task
 from harness.tokenizers import file_name, keep_file, kept_file, kept_tokenizer
@@ -56,7 +56,7 @@ def bring_in(folder: Path, results: Path, cache: Path, tasks: Sequence[str] = ()
     """The run that the folder becomes, scored on the tasks; a folder that was brought in before gains their scores."""
     chosen = [find_task(name) for name in tasks]
     found = _read(folder, told or Told(), chosen, cache)
-    device = "cuda" if machine.has_gpu() else "cpu"
+    device = best_device()
     scores = score_model(found.model.to(torch.device(device)), found.spec, chosen, cache, device)
     texts = facts_of(chosen, found.spec, cache)
     return _commit(results / record.IMPORTED, found, scores, texts, cache)

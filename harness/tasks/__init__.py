@@ -25,7 +25,7 @@ from harness.tasks.files import judgements_from, pairs_from, questions_from
 from harness.tasks.heuristics import exchanged_words
 from harness.tasks.items import Questions
 from harness.tasks.judgements import Acceptability
-from harness.tasks.language_modelling import LanguageModelling
+from harness.tasks.language_modelling import LanguageModelling, Positions
 from harness.tasks.recall import INDUCTION, recall_questions
 from harness.tasks.scramble import SCRAMBLES, scramble_questions
 
@@ -67,7 +67,9 @@ def _prose(ask: Callable[[Corpus], Questions]) -> Read:
     return functools.cache(lambda cache: ask(side_of(PROSE, "val", cache)))
 
 
-LANGUAGE: dict[str, Task] = {f"lm_{corpus}": LanguageModelling(corpus) for corpus in CORPORA}
+LANGUAGE: dict[str, Task] = {f"lm_{corpus}": LanguageModelling(corpus) for corpus in CORPORA} | {
+    f"positions_{corpus}": Positions(corpus) for corpus in CORPORA
+}
 READ: dict[str, Read] = (
     {name: _ready(benchmark.questions) for name, benchmark in BENCHMARKS.items()}
     | {kind: _prose(partial(cloze_questions, kind, count=GENERATED)) for kind in CLOZE_KINDS}
@@ -93,6 +95,7 @@ SUITES: dict[str, tuple[str, ...]] = {
 # Questions from a person's own file, by what stands before its path.
 FILES: dict[str, Callable[[str], Task]] = {
     "lm_": lambda source: LanguageModelling(_opened(source)),
+    "positions_": lambda source: Positions(_opened(source)),
     "questions_": lambda source: Choice(f"questions_{source}", lambda cache: questions_from(source)),
     "pairs_": lambda source: Choice(f"pairs_{source}", lambda cache: pairs_from(source)),
     "judgements_": lambda source: Acceptability(f"judgements_{source}", lambda: judgements_from(source)),

@@ -1,4 +1,4 @@
-"""Copies differ from their control in the first copy alone; a circuit that copies scores its closed form, a table nothing."""
+"""Copies differ from their control in the first copy alone; a copying circuit has its closed form, a table no gain."""
 
 import math
 import re
@@ -33,6 +33,11 @@ def stream() -> np.ndarray:
     return tokens
 
 
+def without(tokens_t: np.ndarray, start: int) -> np.ndarray:
+    """The window but for a segment."""
+    return np.delete(tokens_t, np.s_[start : start + SEGMENT])
+
+
 @pytest.mark.parametrize("segments", SEGMENTS)
 def test_windows_and_controls_differ_in_the_first_copy_alone(stream: np.ndarray, segments: Segments) -> None:
     made = copies(stream, END, CONTEXT, WINDOWS, segments=segments)
@@ -45,10 +50,7 @@ def test_windows_and_controls_differ_in_the_first_copy_alone(stream: np.ndarray,
             start
             for start in range(CONTEXT + 2 - 2 * SEGMENT)
             if (repeated_t[start : start + SEGMENT] == second).all()
-            and (
-                np.delete(repeated_t, range(start, start + SEGMENT))
-                == np.delete(control_t, range(start, start + SEGMENT))
-            ).all()
+            and (without(repeated_t, start) == without(control_t, start)).all()
         ]
         assert starts
         assert (repeated_t != control_t).any()
@@ -95,7 +97,7 @@ def test_scores_are_means_over_windows_with_their_errors() -> None:
 
 
 def copier_nats(tokens: list[int], scored: int) -> float:
-    """Mean nats of the last tokens: the one that followed the last such token is SURE, and the rest share what is left."""
+    """Mean nats of the last tokens: what followed the last such token has chance SURE, all others share the rest."""
     nats = []
     for place in range(len(tokens) - scored, len(tokens)):
         read = tokens[:place]
@@ -121,7 +123,7 @@ def test_a_circuit_that_copies_scores_its_closed_form(stream: np.ndarray, name: 
 
 
 def test_a_copier_that_meets_each_token_once_has_the_whole_gain() -> None:
-    """Windows by hand: all tokens differ but for the copies, so each scored one costs -log SURE, and -log 1/V without."""
+    """Windows by hand, in which no token comes twice but in the copies."""
     segment, other, filler = list(range(1, 9)), list(range(9, 17)), list(range(17, 34))
     made = Copies(np.array([segment + filler + segment]), np.array([other + filler + segment]), SEGMENT - 1)
     scores = INDUCTION["induction"].score(Copier(V, CONTEXT, SURE), made, "cpu")
@@ -165,7 +167,7 @@ def test_the_answer_is_the_value_that_stood_beside_the_key(pairs: int) -> None:
 
 def test_recall_is_whole_in_a_copier_and_at_chance_in_a_table(tiny: Any, cache: Path) -> None:
     """In every question the key stands once or more before, each time in front of its value."""
-    task = Choice("recall", lambda spec, cache: recall_questions(4, 100))
+    task = Choice("recall", lambda cache: recall_questions(4, 100))
     spec = tiny(context=64)
     asked = task.load(spec, cache)
     copied = task.score(Copier(256, 64, SURE), asked, "cpu")

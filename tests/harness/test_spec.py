@@ -114,7 +114,7 @@ REFUSED = [
     ({"depth": "two"}, "depth='two'"),
     ({"depth": True}, "depth=True"),
     ({"parent": "ladder"}, "parent='ladder' is no run id"),
-    ({"parent": PARENT, "transferred": 3}, "depth=2 blocks are all"),
+    ({"parent": PARENT, "transferred": 3}, "use transferred=2"),
     ({"parent": PARENT, "transferred": -1}, "transferred=-1"),
     ({"transferred": 1}, "say parent"),
     ({"lm_weight": 0.25}, "say labels"),

@@ -86,7 +86,7 @@ def test_a_file_of_ones_own_is_a_task(tmp_path: Path, tiny: Any, even: Table, ca
         "pairs_": [{"good": f"a {n}", "bad": f"b {n}"} for n in range(40)],
         "judgements_": [{"sentence": f"a {n}", "label": n % 2} for n in range(40)],
     }
-    assert {*lines, "lm_"} == set(FILES)
+    assert {*lines, "lm_", "positions_"} == set(FILES)
     for kind, rows in lines.items():
         path = tmp_path / f"{kind}.jsonl"
         path.write_text("\n".join(map(json.dumps, rows)))
