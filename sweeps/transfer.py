@@ -10,13 +10,16 @@ from sweeps.transfer_parents import SWEEP as PARENTS
 # Bytes of the domain (D_F): tokens after which a child ends, and a run from scratch, which learns for longer.
 ENDS = {
     10_240: ((102_400, 307_200), (102_400, 307_200, 921_600)),
-    30_720: ((102_400, 307_200, 921_600), (307_200, 921_600, 2_764_800)),
+    30_720: ((102_400, 307_200, 921_600), (307_200, 921_600)),
     102_400: ((307_200, 921_600), (921_600, 2_764_800)),
     307_200: ((307_200, 921_600), (921_600, 2_764_800)),
 }
+WIDE, MOST_EPOCHS = 64, 30  # beyond which what is so wide has learnt its text by heart
 
 
 def wanted(run: Fields) -> bool:
+    if run["width"] >= WIDE and run["tokens"] > MOST_EPOCHS * run["unique_tokens"]:
+        return False
     children, from_scratch = ENDS[run["unique_tokens"]]
     return run["tokens"] in (children if run["parent"] else from_scratch)
 
