@@ -45,7 +45,7 @@ class Choice:
 
     title: str
     read: Callable[[Path], Questions]  # given the cache, where some find the prose that they are made of
-    limit: int = 128  # items asked at most, the first in the order of their digests
+    limit: int = 64  # items asked at most, the first in the order of their digests
     k: int = 0
     shuffled: bool = False
 

@@ -106,7 +106,7 @@ class Induction:
 
     name: str = "induction"
     segments: Literal["unigram", "text"] = "unigram"
-    windows: int = 128
+    windows: int = 32
 
     def load(self, spec: Spec, cache: Path) -> Copies:
         dataset = self.dataset(spec, cache)
