@@ -1,8 +1,8 @@
 """The family's tasks, small: over pre-training and against size, in a context that holds examples.
 
-Half of the text is speeches, half drills in copying, recall, sums and scrambled words, of which every asked one is held
-out: what can be learnt in context has been seen done. What is asked only at the end is scored afterwards, by the command
-in results/README.md.
+Half of the text is speeches, half drills in copying, recall, sums and scrambled words, of which every asked one is
+held out: what can be learnt in context has been seen done. What is asked only at the end is scored afterwards, by the
+command in results/README.md.
 """
 
 from harness.sweep import Sweep, over
