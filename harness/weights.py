@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from harness import record
-from harness.dataset import tokenizer_for
+from harness.dataset import prepare, tokenizer_for
 from harness.labelled.classifier import Classifier
 from harness.models import build
 from harness.models.family import LanguageModel
 from harness.record import Run
 from harness.refusal import Refusal
 from harness.spec import Spec, is_kept
-from harness.tokenizers import Tokenizer, keep, kept_file
+from harness.tokenizers import TRAINED, Tokenizer, keep, kept_file
 
 
 def weights_file(run_folder: Path, spec: Spec) -> Path:
@@ -81,10 +81,17 @@ def _present(path: Path, run: Run) -> Path:
 
 
 def tokenizer_of(run: Run, cache: Path) -> Tokenizer:
-    """The tokenizer whose ids the run reads and writes; only a trained one needs the run's corpus."""
-    spec = run.spec
+    """The tokenizer whose ids the run reads and writes; only a trained one needs the run's corpus, unchanged."""
+    spec, read = run.spec, (run.done or {}).get("data_hash")
     if is_kept(spec.tokenizer):
         copy = kept_copy(run.folder, spec)
         if copy.is_file() and not kept_file(spec.tokenizer, cache).is_file():
             keep(copy.read_text(encoding="utf-8", errors="replace"), cache)
+    if spec.tokenizer in TRAINED and read is not None:
+        found = prepare(spec.corpus, spec.tokenizer, spec.vocab_size, cache).data_hash
+        if found != read:
+            raise Refusal(
+                f"corpus={spec.corpus} now hashes to {found[:12]}, and run {run.run_id} with its tokenizer was trained "
+                f"on {read[:12]}: the same ids would mean other text; restore the corpus as it was"
+            )
     return tokenizer_for(spec, cache)

@@ -8,8 +8,11 @@ import pytest
 
 from analysis.table import load
 from harness import record
+from harness.dataset import prepare
+from harness.refusal import Refusal
 from harness.score import score_run
 from harness.tasks import find_task
+from harness.weights import tokenizer_of
 from tests.conftest import Command
 
 MISTAKES = {
@@ -69,3 +72,22 @@ def test_a_score_given_later_is_the_one_given_at_the_end_and_joins_the_table(
         assert done.returncode == 2
         assert said in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_ids_of_a_text_that_changed_are_not_read_as_the_old_ones(
+    tiny: Any, text: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = tmp_path_factory.mktemp("own")
+    fields = {"corpus": str(text), "tokenizer": "bpe", "vocab_size": 270, "unique_tokens": 2_048, "tokens": 2_048}
+    spec = tiny(**fields, warmup_tokens=0)
+    read = prepare(str(text), "bpe", 270, cache).data_hash
+    record.ask_for(tmp_path / "sweep", spec)
+    folder = record.run_folder(tmp_path / "sweep", spec.run_id)
+    last = record.Point(spec.steps, spec.tokens, "decayed", None, None, None, {})
+    record.finish(folder, [last], {"run_id": spec.run_id, "seconds": 1.0, "data_hash": read})
+    run = record.read_run(folder)
+    assert tokenizer_of(run, cache).vocab_size == 270
+    for file in text.glob("*.txt"):
+        file.write_text(file.read_text() + "selsel")
+    with pytest.raises(Refusal, match="other text"):
+        tokenizer_of(run, cache)
