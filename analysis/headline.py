@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Callable
 
 from analysis.optimum import Shapes, best
-from analysis.sections import four_digits, largest_compute
+from analysis.sections.optimum import largest_compute
+from analysis.sections.section import four_digits
 from analysis.study import LEVEL, LEVEL_WORDS, Study, parameter_in_words
 from analysis.wording import estimate, on_clusters, percent, power_of_ten, short_number
 from harness.refusal import Refusal
@@ -26,12 +27,14 @@ def _said(sentence: Callable[[Study], str], study: Study) -> str:
 
 
 def _without_law(study: Study) -> list[str]:
-    """What a study says that was made for learning rates or activations: its own answers, and that no law is asked."""
+    """What a study says that was made for another question: its own answers, and that no law is asked."""
     found = []
     with contextlib.suppress(Refusal):
         found += study.rates.words() if study.varies_rate else []
     with contextlib.suppress(Refusal):
         found += study.coordinates.words() if study.checks_coordinates else []
+    with contextlib.suppress(Refusal):
+        found += study.effective_data.words() if study.fine_tunes else []
     return [*found, f"{study.lawless[0].upper()}{study.lawless[1:]}."]
 
 

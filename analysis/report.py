@@ -10,14 +10,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from analysis.figures import FIGURES, picture, suited
 from analysis.headline import headline
-from analysis.sections import SECTIONS, Grid, law_table, transfer_table
+from analysis.sections import SECTIONS
+from analysis.sections.law import law_table
+from analysis.sections.section import Grid
+from analysis.sections.transfer import transfer_table
 from analysis.study import Study
 from analysis.table import write
 from harness.record import replace_bytes
 from harness.refusal import Refusal, pick
 
 PAGE = "report.html"
-MAIN_FIGURES = ("rates", "coordinates", "curve", "compute")  # the first that suits the study stands on top
+MAIN_FIGURES = ("rates", "coordinates", "gain", "curve", "compute")  # the first that suits the study stands on top
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def _tables(study: Study) -> dict[str, pd.DataFrame]:
         "transfer.csv": lambda: transfer_table(study),
         "rates.csv": lambda: study.rates.to_table(),
         "coordinates.csv": lambda: study.coordinates.to_table(),
+        "effective_data.csv": lambda: study.effective_data.to_table(),
     }
     tables = {"runs.csv": study.table}
     for file, make in makers.items():

@@ -12,6 +12,8 @@ import pandas as pd
 from analysis.bakeoff import BakeOff, bake_off
 from analysis.conventions import CONVENTIONS, add_counts
 from analysis.coordinates import Coordinates, coordinate_check, is_check
+from analysis.curves.hold_out import HeldOutScores, hold_out
+from analysis.effective_data import PARENT, EffectiveData, effective_data
 from analysis.fit import Fit, Options, fit, plain, rows_for
 from analysis.forecast import Forecast, held_out_rows, score
 from analysis.imported import read
@@ -28,7 +30,7 @@ from analysis.table import PART_COLUMNS, load
 from analysis.transfer import Transfer, transfer
 from analysis.wording import estimate
 from harness.counts import counts
-from harness.record import Run, read_runs, read_sweep
+from harness.record import Run, read_run, read_runs, read_sweep
 from harness.refusal import Refusal, pick
 from harness.spec import Spec
 
@@ -143,6 +145,7 @@ class Study:
         how = f"scalelaw fit {self.root.name} --rates"
         asked = {f"the best learning rate of each size ({how})": self.varies_rate}
         asked |= {"how far activations move": self.checks_coordinates}
+        asked |= {"what its runs owe the runs that they start from": bool(self.children)}
         found = " and ".join(name for name, wanted in asked.items() if wanted)
         if self.law_name or not found:
             return ""
@@ -159,6 +162,16 @@ class Study:
         return is_check(self.raw)
 
     @cached_property
+    def children(self) -> list[Run]:
+        """Runs that start from another run's weights."""
+        return [run for run in self.runs if run.spec.parent is not None]
+
+    @property
+    def fine_tunes(self) -> bool:
+        """Whether some of them go on as language models, on text without labels."""
+        return any(not run.spec.labels for run in self.children)
+
+    @cached_property
     def rates(self) -> Rates:
         """Loss against learning rate at each size, and the best rate of each; refused where rates were not varied."""
         lost = [_place(run) for run in self.runs if run.done is None and run.failure]
@@ -168,6 +181,24 @@ class Study:
     def coordinates(self) -> Coordinates:
         """How far activations move at each size; refused where that was not measured."""
         return coordinate_check(self.raw, LEVEL)
+
+    @cached_property
+    def parents(self) -> pd.DataFrame:
+        """The runs that finished ones start from, in whichever sweep beside this one: a row each."""
+        names = sorted(self.raw["parent"].dropna().unique())
+        return pd.DataFrame([_parent(self.root.parent, name) for name in names], columns=[*PARENT])
+
+    @cached_property
+    def effective_data(self) -> EffectiveData:
+        """What pre-training is worth at each place; refused where no run was fine-tuned, or its parent is not there."""
+        if not self.fine_tunes:
+            raise Refusal(f"no run of {self.root.name} goes on from another one's weights: there is nothing to compare")
+        return effective_data(self.table, self.parents, LEVEL, min(self.bootstrap, BESIDE))
+
+    @cached_property
+    def score_hold_out(self) -> HeldOutScores:
+        """Task scores of held-out rungs, or of the largest size, as the others foretell them; refused."""
+        return hold_out(self.table, level=LEVEL, bootstrap=min(self.bootstrap, BESIDE))
 
     def fit_under(self, convention: str) -> Fit:
         """The law fitted to the rungs that are not held out, as this convention counts them."""
@@ -280,6 +311,18 @@ class Study:
 def _place(run: Run) -> dict[str, Any]:
     """Where a run lies among others of a rate sweep."""
     return {name: getattr(run.spec, name) for name in RATE_COLUMNS}
+
+
+def _parent(results: Path, name: str) -> dict[str, Any]:
+    """Where a parent ended; refused where no sweep of the results folder holds it finished."""
+    for run in map(read_run, sorted(results.glob(f"*/runs/{name}"))):
+        if run.done is not None:
+            bpb = run.points[-1].scores.get(f"lm_{run.spec.corpus}/bpb", float("nan"))
+            return {"run_id": name, "corpus": run.spec.corpus, "tokens": run.spec.tokens, "bpb": bpb}
+    raise Refusal(
+        f"parent={name} is no finished run under {results}: launch its sweep, or pass --results DIR for the folder "
+        "where it is"
+    )
 
 
 def law_in_words(study: Study) -> dict[str, str]:

@@ -56,6 +56,11 @@ def percent(share: float) -> str:
     return f"{100 * share:+.1f} %" if math.isfinite(share) else "none"
 
 
+def share_of(part: float) -> str:
+    """0.323 -> 32.3 %."""
+    return f"{100 * part:.1f} %" if math.isfinite(part) else "none"
+
+
 def with_error(value: float, error: float, sign: str = "") -> str:
     """Two digits of the error, and the value to the same place."""
     if math.isnan(error) or error <= 0:

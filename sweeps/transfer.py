@@ -7,12 +7,15 @@ from harness.parents import children_of
 from harness.sweep import Fields, Sweep, over
 from sweeps.transfer_parents import SWEEP as PARENTS
 
-# Bytes of the domain (D_F): tokens after which a child ends, and a run from scratch, which learns for longer.
+# Bytes of the domain (D_F) -> tokens after which a child ends, and a run from scratch, which needs longer where its text
+# can be learnt by heart. Where neither can reach its lowest loss in time, both end alike.
 ENDS = {
-    10_240: ((102_400, 307_200), (102_400, 307_200, 921_600)),
-    30_720: ((102_400, 307_200, 921_600), (307_200, 921_600)),
-    102_400: ((307_200, 921_600), (921_600, 2_764_800)),
-    307_200: ((307_200, 921_600), (921_600, 2_764_800)),
+    10_240: ((25_600, 51_200, 102_400, 307_200), (51_200, 102_400, 307_200, 921_600)),
+    20_480: ((51_200, 102_400, 307_200), (102_400, 307_200, 921_600)),
+    30_720: ((51_200, 102_400, 307_200, 921_600), (102_400, 153_600, 307_200, 921_600)),
+    61_440: ((), (307_200, 921_600, 2_764_800)),  # to read off what children of less text are worth
+    102_400: ((307_200, 921_600), (307_200, 921_600)),
+    307_200: ((307_200, 921_600), (307_200, 921_600)),
 }
 WIDE, MOST_EPOCHS = 64, 30  # beyond which what is so wide has learnt its text by heart
 
@@ -41,7 +44,7 @@ SWEEP = Sweep(
         children_of(PARENTS, from_scratch=True),
         over("corpus", "kjv", "wiki"),
         over("unique_tokens", *ENDS),
-        over("tokens", 102_400, 307_200, 921_600, 2_764_800),
+        over("tokens", 25_600, 51_200, 102_400, 153_600, 307_200, 921_600, 2_764_800),
     ],
     where=wanted,
     parents=[PARENTS],

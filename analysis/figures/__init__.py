@@ -185,7 +185,7 @@ FIGURES: dict[str, Figure] = {
         "What pre-training gains",
         "Loss from scratch less the loss after fine-tuning on as much text, each at its best budget, in bits per byte. "
         "Below the line pre-training does harm. Bands are over seeds; where one crosses the line, seeds do not tell. "
-        "Hollow marks were still improving on one side when their steps ended.",
+        "A mark is hollow where one side would have had a lower loss at a budget that it was not given.",
         gain.compute,
         gain.draw,
         of=lambda study: study.fine_tunes,

@@ -10,7 +10,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from analysis.effective_data import Domain, EffectiveData, Place
 from analysis.figures.gain import Looks, by_domain
 from analysis.figures.style import PAPER, SOFT, log_ticks
-from analysis.laws.powers import TRANSFERRED
 from analysis.scratch import BEYOND
 from analysis.study import LEVEL_WORDS, Study
 from analysis.wording import short_number
@@ -50,8 +49,8 @@ def draw(result: EffectiveData, axes: Axes) -> None:
 
 def _law(axes: Axes, domain: Domain, looks: Looks) -> None:
     """The published form at each size, over the text that it was fitted to; nothing where it is not identified."""
-    law, fitted = domain.fits.get(TRANSFERRED.name), [place for place in domain.known if place.low_data]
-    if law is None or not all(map(law.identified, law.law.judged)):
+    law, fitted = domain.law, [place for place in domain.known if place.low_data]
+    if law is None:
         return
     texts = [place.unique_tokens for place in fitted]
     grid = np.geomspace(min(texts), max(texts), GRID)
@@ -78,7 +77,7 @@ def _place(axes: Axes, place: Place, looks: Looks) -> None:
 def _key(result: EffectiveData, axes: Axes) -> None:
     """Only what the panels have."""
     shown = {
-        f"law ({LEVEL_WORDS} bars)": ("-", SOFT, any(TRANSFERRED.name in domain.fits for domain in result.domains)),
+        f"law ({LEVEL_WORDS} bars)": ("-", SOFT, any(domain.law for domain in result.domains)),
         "not in the law": ("o", PAPER, any(p.transferred.value > 0 and not p.low_data for p in result.places)),
         "beyond the largest from scratch": ("^", SOFT, any(p.transferred.doubt == BEYOND for p in result.places)),
         "negative": ("v", SOFT, any(p.transferred.value <= 0 for p in result.places)),

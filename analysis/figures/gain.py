@@ -61,7 +61,7 @@ def draw(result: EffectiveData, axes: Axes) -> None:
             _line(panel, [place for place in own if not place.gain.doubt], looks)
     axes.set_ylabel("gain (bits per byte)")
     axes.fill_between([], [], [], color=SOFT, alpha=0.25, linewidth=0, label=f"{LEVEL_WORDS} interval, seeds")
-    axes.plot([], [], "o", color=SOFT, markerfacecolor=PAPER, markersize=4.5, label="capped by steps")
+    axes.plot([], [], "o", color=SOFT, markerfacecolor=PAPER, markersize=4.5, label="not at its lowest")
     looks.key(axes)
 
 
@@ -93,6 +93,6 @@ def _line(axes: Axes, own: Sequence[Place], looks: Looks) -> None:
         ends = [gain.low for gain in gains], [gain.high for gain in gains]
         axes.fill_between(texts, *ends, color=colour, alpha=0.15, linewidth=0)
     axes.plot(texts, [gain.value for gain in gains], color=colour, linewidth=1.3, **look)
-    capped = [place for place in own if place.capped]
+    unsettled = [place for place in own if place.unsettled]
     hollow = look | {"linestyle": "none", "markerfacecolor": PAPER}
-    axes.plot([p.unique_tokens for p in capped], [p.gain.value for p in capped], color=colour, **hollow)
+    axes.plot([p.unique_tokens for p in unsettled], [p.gain.value for p in unsettled], color=colour, **hollow)

@@ -32,6 +32,7 @@ from analysis.study import Study
 from analysis.wording import estimate, percent, power_of_ten, rounded, short_number, with_error
 from harness.refusal import Refusal
 from tests.analysis.planted import LINES, SHAPES, write_planted
+from tests.analysis.planted_finetuning import World, write_finetuning
 from tests.analysis.valleys import write_coordinates, write_rates
 from tests.analysis.worlds import planted_loss
 
@@ -62,7 +63,10 @@ def pictures(
     study: Study, planted: Path, isoflop_table: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Picture]:
     results = tmp_path_factory.mktemp("results")
+    tuned = Study(write_finetuning(results, World(noise=0.01, shapes=((1, 32), (2, 64)), seeds=(0, 1))), bootstrap=40)
     others = {
+        "gain": tuned,
+        "effective_data": tuned,
         "rates": Study(write_rates(results / "rates")),
         "coordinates": Study(write_coordinates(results / "coordinates")),
         "curve": Study(planted, law_name="power_floor_C", bootstrap=40),

@@ -1,0 +1,134 @@
+"""Task scores: against size and over pre-training, with examples in the context, on other text, after fine-tuning."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from analysis.curves.chance import silence
+from analysis.curves.hold_out import Foretold
+from analysis.curves.scores import Scores, at_one_budget, scores, zero_shot_names
+from analysis.curves.trend import Shape
+from analysis.figures import aggregate, arithmetic, layers, lm_domains, over_training, shots, zero_shot
+from analysis.incontext import InContext, in_context, shot_tasks
+from analysis.optimum import Quantity
+from analysis.sections.section import Body, Grid, Line
+from analysis.study import LEVEL, LEVEL_WORDS, Study
+from analysis.wording import share_of, short_number
+from harness.refusal import Refusal
+
+Compute = Callable[[Study], Any]
+
+
+def zero_shot_scores(study: Study) -> Body:
+    """Every task's floor and scores at the smallest and the largest size, and what curves of them foretell."""
+    known = [scores(study.table, task, ("N",)) for task in zero_shot_names(study.table)]
+    header = ["task", "metric", "chance", "smallest", "largest", "nats: smallest", "largest", "what it does"]
+    caption = "Asked without examples, at the budget that most sizes share; accuracies with one standard error"
+    grids = [Grid(caption, header, [Line(_task(found)) for found in known])]
+    lines = _claims(study, zero_shot.compute, over_training.compute)
+    try:
+        held = study.score_hold_out
+    except Refusal as refusal:
+        return Body(lines, grids, [f"No held-out score is foretold: {refusal}."])
+    caption = f"Held-out scores as {held.chosen.replace('_', ' ') or 'no curve'} foretells them"
+    header = ["task", "foretold", f"{LEVEL_WORDS} interval", "scored", "error (points)", "inside"]
+    grids.append(Grid(caption, header, [Line(_foretold(one)) for one in held.of(held.chosen)]))
+    refused = [f"{task}: {why}." for task, why in held.refused.items() if ":" not in task]
+    return Body([*lines, *held.words()], grids, refused)
+
+
+def _task(found: Scores) -> list[str]:
+    """A line of the grid; the answer's loss beside the accuracy, by the same rule where it has one."""
+    rows = at_one_budget(found.rows).sort_values("N")
+    rule = found.metric.removeprefix("acc_")
+    loss = next((name for name in (f"{found.task}/nll_{r}" for r in (rule, "sum")) if name in rows), None)
+    nats = [f"{rows[loss].iloc[place]:.3g}" if loss else "" for place in (0, -1)]
+    quiet = silence(found, "N", LEVEL)
+    cells = [found.task, found.metric, share_of(found.chance), *(_accuracy(found, rows, place) for place in (0, -1))]
+    return [*cells, *nats, quiet.words if quiet else "rises with size"]
+
+
+def _accuracy(found: Scores, rows: pd.DataFrame, place: int) -> str:
+    value = float(rows[f"{found.task}/{found.metric}"].iloc[place])
+    items = float(rows[f"{found.task}/items"].iloc[place])
+    return f"{share_of(value)} ± {100 * (value * (1 - value) / items) ** 0.5:.1f}"
+
+
+def _foretold(one: Foretold) -> list[str]:
+    inside = {True: "yes", False: "no", None: "no interval"}[one.inside]
+    reach = f"{share_of(one.low)} to {share_of(one.high)}" if one.inside is not None else ""
+    return [one.task, share_of(one.predicted), reach, share_of(one.observed), f"{one.error:+.1f}", inside]
+
+
+def _claims(study: Study, *figures: Compute) -> list[str]:
+    """What the papers' figures claim, and whether it holds here."""
+    shapes: list[Shape] = []
+    for compute in figures:
+        try:
+            shapes += compute(study).shapes
+        except Refusal as refusal:
+            return [f"{str(refusal)[:1].upper()}{str(refusal)[1:]}."]
+    return [shape.sentence for shape in shapes]
+
+
+def in_context_scores(study: Study) -> Body:
+    """How scores rise with examples at each size, beside examples with shuffled answers."""
+    figures = [shots.compute, aggregate.compute]
+    if arithmetic.asked_tasks(study.table):
+        figures.append(arithmetic.compute)
+    found, refused = [], []
+    for task in shot_tasks(study.table):
+        try:
+            found.append(in_context(study.table, task))
+        except Refusal as refusal:
+            refused.append(f"{task}: {refusal}.")
+    header = ["task", "metric", "k", "smallest", "largest", "tenfold size", "with shuffled answers", "what it does"]
+    caption = "Gain a doubling of 1 + k at the smallest and the largest size, and what ten times the size adds to it"
+    lines = [line for compute in figures for line in _claims(study, compute)]
+    return Body(lines, [Grid(caption, header, [Line(_slopes(one)) for one in found])], refused)
+
+
+def _slopes(one: InContext) -> list[str]:
+    order = one.rows["N"].to_numpy().argsort()
+    ends = [f"{one.shots.slope_n[order[place]]:+.3g}" for place in (0, -1)]
+    k = ", ".join(map(str, one.shots.k))
+    return [one.task, one.metric, k, *ends, _quantity(one.growth), _quantity(one.shuffled_growth), one.verdict]
+
+
+def _quantity(found: Quantity) -> str:
+    return found.doubt or found.words(lambda value: f"{value:+.3g}")
+
+
+def other_text(study: Study) -> Body:
+    """GPT-2's table 3 with one's own sizes: bits per byte of every text."""
+    table = lm_domains.sizes_table(study.table)
+    rows = [Line([short_number(row.iloc[0]), *(f"{cell:.3f}" for cell in row.iloc[1:])]) for _, row in table.iterrows()]
+    caption = "Bits per byte of each text, at the budget that most sizes share (Radford et al. 2019, table 3)"
+    return Body(_claims(study, lm_domains.compute), [Grid(caption, list(map(str, table.columns)), rows)])
+
+
+def transferred_layers(study: Study) -> Body:
+    """GPT-1's figure 2, left."""
+    return Body(_claims(study, layers.compute))
+
+
+def overlap(study: Study) -> Body:
+    """How many questions of each task share 13 words in a row with the training text."""
+    lines = [
+        Line([task, corpus, str(found["texts"]), str(found["touched"]), str(found["short"])])
+        for corpus, tasks in study.design["overlap"].items()
+        for task, found in tasks.items()
+    ]
+    words = max(found["n"] for tasks in study.design["overlap"].values() for found in tasks.values())
+    note = (
+        f"A question with its right answer is touched where it shares {words} words in a row with the text that was "
+        "trained on (arXiv 2005.14165, appendix C); shorter ones cannot be. The rules of a generated question's "
+        "wording are no overlap: drills hold out every question that is asked."
+    )
+    header = ["task", "training text", "questions", "touched", f"under {words} words"]
+    return Body([note], [Grid("Overlap with the training text", header, lines)])
+
+
+def has_overlap(study: Study) -> bool:
+    return any(study.design.get("overlap", {}).values())
