@@ -7,8 +7,8 @@ from harness.parents import children_of
 from harness.sweep import Fields, Sweep, over
 from sweeps.transfer_parents import SWEEP as PARENTS
 
-# Bytes of the domain (D_F) -> tokens after which a child ends, and a run from scratch, which needs longer where its text
-# can be learnt by heart. Where neither can reach its lowest loss in time, both end alike.
+# Bytes of the domain (D_F) -> tokens after which a child ends, and a run from scratch, which needs longer where its
+# text can be learnt by heart. Where neither can reach its lowest loss in time, both end alike.
 ENDS = {
     10_240: ((25_600, 51_200, 102_400, 307_200), (51_200, 102_400, 307_200, 921_600)),
     20_480: ((51_200, 102_400, 307_200), (102_400, 307_200, 921_600)),
@@ -17,7 +17,7 @@ ENDS = {
     102_400: ((307_200, 921_600), (307_200, 921_600)),
     307_200: ((307_200, 921_600), (307_200, 921_600)),
 }
-WIDE, MOST_EPOCHS = 64, 30  # beyond which what is so wide has learnt its text by heart
+WIDE, MOST_EPOCHS = 64, 15  # beyond which what is so wide has learnt its text by heart
 
 
 def wanted(run: Fields) -> bool:
