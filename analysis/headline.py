@@ -3,9 +3,12 @@
 import contextlib
 from collections.abc import Callable
 
+from analysis.curves.scores import zero_shot_names
+from analysis.figures.layers import has_layers
 from analysis.optimum import Shapes, best
 from analysis.sections.optimum import largest_compute
 from analysis.sections.section import four_digits
+from analysis.sections.tasks import effects
 from analysis.study import LEVEL, LEVEL_WORDS, Study, parameter_in_words
 from analysis.wording import estimate, on_clusters, percent, power_of_ten, short_number
 from harness.refusal import Refusal
@@ -15,7 +18,8 @@ def headline(study: Study) -> list[str]:
     """One sentence each for the law, the held-out rungs, transfer and failures; what is missing says why."""
     if study.lawless:
         return [*_without_law(study), *_failures(study)]
-    asked = (_law, _held_out, _transfer) if not study.is_table else (_law, _best)
+    asked = [_law, _held_out, _transfer] if not study.is_table else [_law, _best]
+    asked += [effects] if not study.is_table and zero_shot_names(study.raw) else []
     return [_said(sentence, study) for sentence in asked] + _failures(study)
 
 
@@ -35,6 +39,8 @@ def _without_law(study: Study) -> list[str]:
         found += study.coordinates.words() if study.checks_coordinates else []
     with contextlib.suppress(Refusal):
         found += study.effective_data.words() if study.fine_tunes else []
+    with contextlib.suppress(Refusal):
+        found += [f"{effects(study)}."] if has_layers(study.raw) else []
     return [*found, f"{study.lawless[0].upper()}{study.lawless[1:]}."]
 
 

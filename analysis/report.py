@@ -20,7 +20,14 @@ from harness.record import replace_bytes
 from harness.refusal import Refusal, pick
 
 PAGE = "report.html"
-MAIN_FIGURES = ("rates", "coordinates", "gain", "curve", "compute")  # the first that suits the study stands on top
+MAIN_FIGURES = (
+    "rates",
+    "coordinates",
+    "layers",
+    "gain",
+    "curve",
+    "compute",
+)  # the first that suits the study stands on top
 
 
 @dataclass(frozen=True)

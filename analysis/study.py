@@ -13,6 +13,7 @@ from analysis.bakeoff import BakeOff, bake_off
 from analysis.conventions import CONVENTIONS, add_counts
 from analysis.coordinates import Coordinates, coordinate_check, is_check
 from analysis.curves.hold_out import HeldOutScores, hold_out
+from analysis.curves.scores import asked, task_names
 from analysis.effective_data import PARENT, EffectiveData, effective_data
 from analysis.fit import Fit, Options, fit, plain, rows_for
 from analysis.forecast import Forecast, held_out_rows, score
@@ -198,7 +199,8 @@ class Study:
     @cached_property
     def score_hold_out(self) -> HeldOutScores:
         """Task scores of held-out rungs, or of the largest size, as the others foretell them; refused."""
-        return hold_out(self.table, level=LEVEL, bootstrap=min(self.bootstrap, BESIDE))
+        tasks = [name for name in task_names(self.table) if not asked(name).shuffled]
+        return hold_out(self.table, tasks, level=LEVEL, bootstrap=min(self.bootstrap, BESIDE))
 
     def fit_under(self, convention: str) -> Fit:
         """The law fitted to the rungs that are not held out, as this convention counts them."""

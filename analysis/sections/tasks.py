@@ -1,5 +1,6 @@
 """Task scores: against size and over pre-training, with examples in the context, on other text, after fine-tuning."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,12 @@ from analysis.curves.trend import Shape
 from analysis.figures import aggregate, arithmetic, layers, lm_domains, over_training, shots, zero_shot
 from analysis.incontext import InContext, in_context, shot_tasks
 from analysis.optimum import Quantity
-from analysis.sections.section import Body, Grid, Line
+from analysis.sections.section import Body, Grid, Line, sentence
 from analysis.study import LEVEL, LEVEL_WORDS, Study
 from analysis.wording import share_of, short_number
 from harness.refusal import Refusal
 
+MOST_SHOWN = 12  # rows of a grid that stands open
 Compute = Callable[[Study], Any]
 
 
@@ -33,7 +35,8 @@ def zero_shot_scores(study: Study) -> Body:
         return Body(lines, grids, [f"No held-out score is foretold: {refusal}."])
     caption = f"Held-out scores as {held.chosen.replace('_', ' ') or 'no curve'} foretells them"
     header = ["task", "foretold", f"{LEVEL_WORDS} interval", "scored", "error (points)", "inside"]
-    grids.append(Grid(caption, header, [Line(_foretold(one)) for one in held.of(held.chosen)]))
+    rows = [Line(_foretold(one)) for one in held.of(held.chosen)]
+    grids.append(Grid(caption, header, rows, folded=len(rows) > MOST_SHOWN))
     refused = [f"{task}: {why}." for task, why in held.refused.items() if ":" not in task]
     return Body([*lines, *held.words()], grids, refused)
 
@@ -63,18 +66,36 @@ def _foretold(one: Foretold) -> list[str]:
 
 def _claims(study: Study, *figures: Compute) -> list[str]:
     """What the papers' figures claim, and whether it holds here."""
-    shapes: list[Shape] = []
+    lines: list[str] = []
     for compute in figures:
         try:
-            shapes += compute(study).shapes
+            lines += [sentence(shape.sentence) for shape in compute(study).shapes]
         except Refusal as refusal:
-            return [f"{str(refusal)[:1].upper()}{str(refusal)[1:]}."]
-    return [shape.sentence for shape in shapes]
+            lines.append(sentence(str(refusal)))
+    return lines
+
+
+def effects(study: Study) -> str:
+    """Which of the papers' effects show?"""
+    figures: list[Compute] = [zero_shot.compute, over_training.compute] if zero_shot_names(study.raw) else []
+    figures += [shots.compute, aggregate.compute] if shot_tasks(study.raw) else []
+    figures += [layers.compute] if layers.has_layers(study.raw) else []
+    shapes: list[Shape] = []
+    for compute in figures:
+        with contextlib.suppress(Refusal):
+            shapes += compute(study).shapes
+    if not shapes:
+        raise Refusal("no finished rung has the scores that would tell")
+    told = {"yes": "shown", "no": "not so here", "undecided": "undecided"}
+    parts = {word: [shape.claim for shape in shapes if shape.holds == holds] for holds, word in told.items()}
+    return "Of the papers' effects, " + "; ".join(
+        f"{word}: {', '.join(claims)}" for word, claims in parts.items() if claims
+    )
 
 
 def in_context_scores(study: Study) -> Body:
     """How scores rise with examples at each size, beside examples with shuffled answers."""
-    figures = [shots.compute, aggregate.compute]
+    figures: list[Compute] = [shots.compute, aggregate.compute]
     if arithmetic.asked_tasks(study.table):
         figures.append(arithmetic.compute)
     found, refused = [], []
@@ -83,28 +104,43 @@ def in_context_scores(study: Study) -> Body:
             found.append(in_context(study.table, task))
         except Refusal as refusal:
             refused.append(f"{task}: {refusal}.")
-    header = ["task", "metric", "k", "smallest", "largest", "tenfold size", "with shuffled answers", "what it does"]
+    header = [
+        "task",
+        "metric",
+        "k",
+        "unit",
+        "smallest",
+        "largest",
+        "tenfold size",
+        "with shuffled answers",
+        "what it does",
+    ]
     caption = "Gain a doubling of 1 + k at the smallest and the largest size, and what ten times the size adds to it"
-    lines = [line for compute in figures for line in _claims(study, compute)]
-    return Body(lines, [Grid(caption, header, [Line(_slopes(one)) for one in found])], refused)
+    return Body(_claims(study, *figures), [Grid(caption, header, [Line(_slopes(one)) for one in found])], refused)
 
 
 def _slopes(one: InContext) -> list[str]:
     order = one.rows["N"].to_numpy().argsort()
-    ends = [f"{one.shots.slope_n[order[place]]:+.3g}" for place in (0, -1)]
-    k = ", ".join(map(str, one.shots.k))
-    return [one.task, one.metric, k, *ends, _quantity(one.growth), _quantity(one.shuffled_growth), one.verdict]
+    points = one.metric.startswith("acc")
+    unit, factor = ("points", 100.0) if points else ("nats", 1.0)
 
+    def number(value: float) -> str:
+        return f"{factor * value:+.1f}" if points else f"{value:+.3f}"
 
-def _quantity(found: Quantity) -> str:
-    return found.doubt or found.words(lambda value: f"{value:+.3g}")
+    def quantity(found: Quantity) -> str:
+        return found.doubt or found.words(number)
+
+    ends = [number(one.shots.slope_n[order[place]]) for place in (0, -1)]
+    growths = quantity(one.growth), quantity(one.shuffled_growth)
+    return [one.task, one.metric, ", ".join(map(str, one.shots.k)), unit, *ends, *growths, one.verdict]
 
 
 def other_text(study: Study) -> Body:
-    """GPT-2's table 3 with one's own sizes: bits per byte of every text."""
+    """GPT-2's table 3 with one's own sizes."""
     table = lm_domains.sizes_table(study.table)
     rows = [Line([short_number(row.iloc[0]), *(f"{cell:.3f}" for cell in row.iloc[1:])]) for _, row in table.iterrows()]
-    caption = "Bits per byte of each text, at the budget that most sizes share (Radford et al. 2019, table 3)"
+    caption = "Bits per byte of each text and accuracy of each task, at the budget that most sizes share"
+    caption += " (Radford et al. 2019, table 3)"
     return Body(_claims(study, lm_domains.compute), [Grid(caption, list(map(str, table.columns)), rows)])
 
 
