@@ -459,6 +459,10 @@ def _add_questions(words: argparse.ArgumentParser) -> None:
     words.add_argument("--isoflop", action="store_true", help="compute-optimal allocation by approaches 1, 2 and 3")
     words.add_argument("--bake-off", action="store_true", help="every law against hold-out splits of the rows")
     words.add_argument("--rates", action="store_true", help="the best learning rate of each size, and what others cost")
+    scores = "task scores of held-out rungs, or of the largest size, as curves through the others foretell them"
+    words.add_argument("--scores", action="store_true", help=scores)
+    effective = "what pre-training is worth to fine-tuned runs: gains, and the data that they would need without it"
+    words.add_argument("--effective-data", action="store_true", help=effective)
     words.add_argument("--card", type=_card, metavar="FILE.json", help="write the fit card there")
     words.add_argument("--out", metavar="DIR", help="write the report and its figures there")
 

@@ -259,7 +259,21 @@ def _rates(study: Any, card: Any, arguments: argparse.Namespace) -> tuple[Any, C
     return found.to_json(), lambda: show.rates(found)
 
 
-LAWLESS = {"rates"}  # what a study can be asked that carries no law
+def _scores(study: Any, card: Any, arguments: argparse.Namespace) -> tuple[Any, Callable[[], None]]:
+    from sweeps import _show_laws as show
+
+    found = study.score_hold_out
+    return found.to_json(), lambda: show.sentences(found.words())
+
+
+def _effective_data(study: Any, card: Any, arguments: argparse.Namespace) -> tuple[Any, Callable[[], None]]:
+    from sweeps import _show_laws as show
+
+    found = study.effective_data
+    return found.to_json(), lambda: show.sentences(found.words())
+
+
+LAWLESS = {"rates", "effective_data"}  # what a study can be asked that carries no law
 QUESTIONS: dict[str, Callable[[Any, Any, argparse.Namespace], tuple[Any, Callable[[], None]]]] = {
     "budget": _budget,
     "holdout": _holdout,
@@ -268,4 +282,6 @@ QUESTIONS: dict[str, Callable[[Any, Any, argparse.Namespace], tuple[Any, Callabl
     "isoflop": _isoflop,
     "bake_off": _bake_off,
     "rates": _rates,
+    "scores": _scores,
+    "effective_data": _effective_data,
 }

@@ -204,7 +204,11 @@ def rates(found: Rates) -> None:
     }
     columns = {name: [words(curve) for curve in found.curves] for name, words in shown.items()}
     _tabulate(f"best learning rate of each {found.axis}, with 90 % intervals", columns, "right")
-    for line in (*found.words(), *found.doubts(), *found.notes):
+    sentences([*found.words(), *found.doubts(), *found.notes])
+
+
+def sentences(lines: Sequence[str]) -> None:
+    for line in lines:
         say(line)
 
 

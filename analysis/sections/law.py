@@ -5,8 +5,9 @@ import contextlib
 import pandas as pd
 
 from analysis.conventions import CONVENTIONS
+from analysis.curves.power import loss_over_compute
 from analysis.fit import Fit
-from analysis.sections.section import Body, Grid, Line, refuse_many
+from analysis.sections.section import Body, Grid, Line, refuse_many, sentence
 from analysis.study import BESIDE, LEVEL, LEVEL_WORDS, Study, parameter_in_words
 from analysis.wording import estimate, on_clusters
 from harness.refusal import Refusal
@@ -33,6 +34,7 @@ def law(study: Study) -> Body:
             "few; they hold for this form of law, and what it leaves over shows whether the form holds."
             if len(fit.draws)
             else "There are no intervals: whole trunks are resampled for them, and here there are too few.",
+            *_over_compute(study),
         ],
         [
             Grid(
@@ -42,6 +44,14 @@ def law(study: Study) -> Body:
             )
         ],
     )
+
+
+def _over_compute(study: Study) -> list[str]:
+    """GPT-3's figure 3.1, which stands on top of the page."""
+    try:
+        return [sentence(shape.sentence) for shape in loss_over_compute(study.fitted, LEVEL)]
+    except Refusal:  # a table without compute
+        return []
 
 
 def _certificate(fit: Fit) -> str:
