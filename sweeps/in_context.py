@@ -28,7 +28,10 @@ SWEEP = Sweep(
         "precision": "bf16",
         "kernel": "compiled",
     },
-    axes=[over("depth width", (2, 32), (2, 64), (3, 96), (4, 128)), over("tokens", 2_048_000, 4_096_000, 8_192_000)],
+    axes=[
+        over("depth width", (1, 32), (2, 32), (2, 64), (3, 64), (3, 96)),
+        over("tokens", 2_048_000, 6_144_000),
+    ],
     tasks=(
         *(f"{task}{shots}" for task in (*SUMS, *SCRAMBLES, *RECALL) for shots in ("", "@k=1", "@k=4")),
         *("insertion@k=4,shuffled", "recall4@k=4,shuffled", "induction"),
