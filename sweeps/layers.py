@@ -4,8 +4,8 @@ from harness.parents import children_of
 from harness.sweep import Fields, Sweep, over
 from sweeps.layers_parents import SWEEP as PARENTS
 
-EXAMPLES = {"era": 1_536, "sst2": 416}
-EPOCHS = {"era": 3, "sst2": 4}  # more, and a few hundred sentences are learnt by heart
+EXAMPLES = {"era": 1_024, "sst2": 416}
+EPOCHS = {"era": 2, "sst2": 4}  # more, and a few hundred sentences are learnt by heart
 
 
 def wanted(run: Fields) -> bool:
