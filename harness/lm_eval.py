@@ -109,7 +109,8 @@ def evaluate_with_lm_eval(
 ) -> dict[str, float]:
     """lm_eval_<task>/<metric>, with `_stderr` where it gives one, for tasks of its own or of YAML files in a folder.
 
-    A metric of an answer that a filter has taken out of the text is called <metric>_<filter>.
+    A metric of an answer that a filter has taken out of the text is called <metric>_<filter>; a task of which no more
+    than `limit` documents are asked <task>@limit=<limit>, as ours are.
     """
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
@@ -129,7 +130,7 @@ def evaluate_with_lm_eval(
             raise Refusal(
                 f"{', '.join(tasks)}: the data cannot be read ({cause}); check the network or the YAML's paths"
             ) from None
-    return _columns(found["results"])
+    return _columns(found["results"], "" if limit is None else f"@limit={limit}")
 
 
 def _manager(tasks: Sequence[str], folder: Path | None) -> TaskManager:
@@ -147,7 +148,7 @@ def _manager(tasks: Sequence[str], folder: Path | None) -> TaskManager:
     )
 
 
-def _columns(results: dict[str, dict[str, Any]]) -> dict[str, float]:
+def _columns(results: dict[str, dict[str, Any]], variation: str) -> dict[str, float]:
     """From {task: {"acc,none": .5, "acc_stderr,none": .1, "alias": ...}}; what is no finite number is left out."""
     columns: dict[str, float] = {}
     for task, metrics in results.items():
@@ -156,5 +157,6 @@ def _columns(results: dict[str, dict[str, Any]]) -> dict[str, float]:
             if not comma or not isinstance(value, int | float) or not math.isfinite(value):
                 continue
             name, error = metric.removesuffix("_stderr"), "_stderr" if metric.endswith("_stderr") else ""
-            columns[f"lm_eval_{task}/{name}{'' if selected == 'none' else f'_{selected}'}{error}"] = float(value)
+            kept = "" if selected == "none" else f"_{selected}"
+            columns[f"lm_eval_{task}{variation}/{name}{kept}{error}"] = float(value)
     return columns

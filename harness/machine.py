@@ -43,7 +43,8 @@ def resolve(fields: dict[str, Any], cache: Path | None = None) -> dict[str, Any]
         raise Refusal("device='cuda': torch sees no GPU on this machine; use device=cpu, or device=auto")
     compiled = compiler() is not None and (on_gpu or fields.get("width", 0) >= COMPILED_FROM_WIDTH)
     if fields.get("kernel", "auto") == "auto":
-        fields["kernel"] = "compiled" if compiled else "eager"
+        # Classifiers are trained uncompiled.
+        fields["kernel"] = "compiled" if compiled and not fields.get("labels") else "eager"
     if fields.get("precision", "auto") == "auto":
         # Uncompiled, a CPU loses more to conversions at small widths than it gains in products.
         pays = fast_bf16(fields["device"]) and (on_gpu or fields["kernel"] == "compiled")

@@ -11,7 +11,7 @@ from harness.anatomy import CHOICES
 from harness.models.family import LanguageModel
 from harness.record import Json, Run
 from harness.refusal import Refusal
-from harness.spec import Spec, is_kept
+from harness.spec import Spec
 from harness.sweep import Fields, Resolve, Rung, Sweep
 from harness.tokenizers import END_OF_TEXT, TRAINED, keep
 from harness.weights import digest, load_model, tokenizer_of, weights_file
@@ -47,8 +47,7 @@ def find_parent(spec: Spec, results: Path, cache: Path) -> Run:
 def _refuse_other_tokens(spec: Spec, parent: Run, cache: Path) -> None:
     own, theirs = spec.tokenizer, parent.spec.tokenizer
     if own == theirs and (own not in TRAINED or spec.corpus == parent.spec.corpus):
-        if is_kept(own):
-            tokenizer_of(parent, cache)  # an imported run brings its file along
+        tokenizer_of(parent, cache)  # an imported run brings its file along; a trained one's text must be as it was
         return
     if theirs in TRAINED:
         theirs = kept_name(parent, cache)

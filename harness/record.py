@@ -28,6 +28,7 @@ SCHEMA_VERSION = 1
 ELSEWHERE = "trained elsewhere"  # the device_name of a run whose weights came in a folder
 Json = dict[str, Any]
 IMPORTED = "imported"  # the results folder of runs that were trained elsewhere
+UNKNOWN = "unknown"  # the corpus of one of them, where nobody said it
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from harness.record import Json, Run
 from harness.refusal import Refusal
 from harness.spec import Spec
 from harness.tasks import Task
+from harness.tasks.coordinates import Coordinates
+from harness.tasks.recall import Induction
 
 Scores = dict[str, float]
 
@@ -18,7 +20,7 @@ Scores = dict[str, float]
 def score_run(run: Run, tasks: Sequence[Task], cache: Path) -> Scores:
     """The run's scores on the tasks, kept beside its points; refuses a text that its sweep knows otherwise."""
     if run.elsewhere:
-        refuse_tasks_of_training(tasks)
+        refuse_tasks_of_training(tasks, None if run.spec.corpus == record.UNKNOWN else run.spec.corpus)
     weights.tokenizer_of(run, cache)  # brings an imported run's tokenizer back to this cache
     data = facts_of(tasks, run.spec, cache)
     root = run.folder.parent.parent
@@ -51,10 +53,16 @@ def score_model(model: LanguageModel, spec: Spec, tasks: Sequence[Task], cache: 
     return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
-def refuse_tasks_of_training(tasks: Sequence[Task]) -> None:
+def refuse_tasks_of_training(tasks: Sequence[Task], corpus: str | None) -> None:
+    """Refuses what nobody can know of a model from elsewhere; None: not even its corpus."""
     for task in tasks:
-        if task.name == "coordinates":
+        if isinstance(task, Coordinates):
             raise Refusal(
                 f"task {task.name} asks how a run was trained, which a folder from elsewhere does not say: "
                 "score it on texts and questions, for instance lm_wiki or sciq"
+            )
+        if isinstance(task, Induction) and corpus is None:
+            raise Refusal(
+                f"task {task.name} reads the text that a run was trained on, which a folder from elsewhere does not "
+                "say: bring the folder in with --corpus NAME"
             )

@@ -38,7 +38,7 @@ class Sweep:
     axes: Sequence[Axis]
     held_out: Sequence[Axis] = ()
     where: Callable[[Fields], bool] = lambda fields: True  # which points of the axes are wanted
-    tasks: Sequence[str] = ()  # scored at the end of every rung; the run's own corpus always is
+    tasks: Sequence[str] = ()  # scored wherever a run is measured; its own corpus always is
     law: str = "chinchilla"  # the one the held-out forecast is made with, declared before any rung is trained
     convention: str = "chinchilla"
     overrides: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # from --set

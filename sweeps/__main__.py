@@ -244,14 +244,17 @@ def _override(text: str) -> tuple[str, list[Any]]:
     name, sign, values = text.partition("=")
     if not sign or not values:
         raise Refusal(f"--set {text!r} is not FIELD=VALUE[,VALUE...]: write for instance --set width=64,128")
-    return name, [_value(value) for value in values.split(",")]
+    return name, [_value(name, value) for value in values.split(",")]
 
 
-def _value(text: str) -> Any:
+def _value(field: str, text: str) -> Any:
+    """What JSON reads in it; a field of text keeps what only looks like a number, as a run id may."""
     try:
-        return json.loads(text.replace("_", ""))
+        value = json.loads(text.replace("_", ""))
     except json.JSONDecodeError:
         return text
+    of_text = field in Spec.model_fields and Spec.model_fields[field].annotation in (str, str | None)
+    return text if of_text and isinstance(value, int | float) else value
 
 
 def _results(arguments: argparse.Namespace) -> Path:

@@ -15,15 +15,17 @@ from harness.tasks import expanded, find_task
 
 def score(arguments: argparse.Namespace, folder: Path, results: Path, cache: Path) -> dict[str, Scores]:
     """run_id -> its scores on the tasks; a folder that is no run is brought in first."""
-    names = expanded(arguments.tasks)
-    if not names and not arguments.lm_eval:
+    tasks = [find_task(name) for name in expanded(arguments.tasks)]
+    if not tasks and not arguments.lm_eval:
         raise Refusal("score on what? Name --tasks, or --lm-eval and tasks of lm-evaluation-harness")
+    if not arguments.lm_eval and (arguments.limit or arguments.include):
+        raise Refusal("--limit and --include are for --lm-eval: write a limit of --tasks as sciq@limit=200")
     if (folder / "spec.json").is_file() or (folder / "sweep.json").is_file():
         if arguments.corpus or arguments.tokenizer:
             raise Refusal(f"{folder.name} says itself what it was trained on and how it reads: name neither")
-        tasks = [find_task(name) for name in names]
         found = [(run, score_run(run, tasks, cache)) for run in _finished(folder)]
     else:
+        names = [task.name for task in tasks]
         run = bring_in(folder, results, cache, names, Told(corpus=arguments.corpus, tokenizer=arguments.tokenizer))
         found = [(run, _of(run.points[-1].scores, names))]
     return {run.run_id: scores | _by_lm_eval(arguments, run, cache) for run, scores in found}

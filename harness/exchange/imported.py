@@ -27,7 +27,6 @@ from harness.weights import kept_copy, save, weights_file
 
 QUESTION = "What do models that were trained elsewhere score here?"
 PHASES = ("decayed", "imported")
-UNKNOWN = "unknown"
 IN_CONFIG = "its config.json says so; get the folder again"
 SEED_DIGITS = 8  # hexadecimal, of a digest
 
@@ -72,7 +71,7 @@ def _read(folder: Path, told: Told, tasks: Sequence[Task], cache: Path) -> Found
     if is_own:
         spec = _own_spec(folder, published, config, told, cache)
     else:
-        refuse_tasks_of_training(tasks)
+        refuse_tasks_of_training(tasks, told.corpus)
         spec = _foreign_spec(folder, published, config, told, cache)
     eager = spec.model_copy(update={"kernel": "eager"})
     weights = read_weights(folder, published, eager, config)
@@ -131,7 +130,7 @@ def _foreign_spec(folder: Path, published: Published, config: Json, told: Told, 
         )
     fields = {
         **shape,
-        "corpus": told.corpus or UNKNOWN,
+        "corpus": told.corpus or record.UNKNOWN,
         "tokenizer": _tokenizer(folder, shape["vocab_size"], told, cache),
         "schedule": "cosine",
         "warmup_tokens": 0,

@@ -113,10 +113,11 @@ def expanded(names: Iterable[str]) -> list[str]:
 
 
 def find_task(name: str) -> Task:
-    """A task of the catalogue or of a file, varied as its name says after an @."""
-    title, at, told = name.partition("@")
-    task = _named(title)
-    return _varied(task, name, told) if at else task
+    """A task of the catalogue or of a file, varied as its name says after its last @."""
+    title, at, told = name.rpartition("@")
+    if not at or (title not in TASKS and "=" not in told):  # the @ of a path, or of a revision on the hub
+        return _named(name)
+    return _varied(_named(title), name, told)
 
 
 def _named(title: str) -> Task:
@@ -133,12 +134,16 @@ def _varied(task: Task, name: str, told: str) -> Task:
     options = getattr(task, "OPTIONS", {})
     given: dict[str, Any] = {}
     for option in told.split(","):
-        key, equals, value = option.partition("=")
+        key, _, value = option.partition("=")
         if key not in options:
             rule = nearest(key, options) if options else f"{task.name} has no variations"
             raise Refusal(f"task {name}: it has no option {key!r}; {rule}")
+        is_flag = options[key] is bool
+        if is_flag == bool(value):
+            rule = f"{key} has no value; write it alone, or leave it out" if is_flag else f"write {key}=VALUE"
+            raise Refusal(f"task {name}: {option!r} does not say what {key} is; {rule}")
         try:
-            given[key] = options[key](value if equals else "1")
+            given[key] = is_flag or options[key](value)
         except ValueError:
             raise Refusal(f"task {name}: {key}={value!r} is no number; write for instance {key}=4") from None
     varied: Task = replace(task, **given)  # type: ignore[type-var]

@@ -139,9 +139,13 @@ def _draw(item: Item, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{purpose} {item.digest}".encode()).digest()[:8])
 
 
-def _bare(model: LanguageModel, deck: Deck, device: str) -> Answers | None:
-    """Unconditional scores, each distinct request asked once."""
-    return answer(model, deck.bare, device) if deck.bare else None
+def _bare(model: LanguageModel, deck: Deck, device: str) -> Floats | None:
+    """Nats of every choice after a context that asks nothing, each distinct request asked once."""
+    if not deck.bare:
+        return None
+    distinct = list(dict.fromkeys(deck.bare))
+    nats = dict(zip(distinct, answer(model, distinct, device).nats, strict=True))
+    return np.array([nats[request] for request in deck.bare])
 
 
 def _joined(parts: Sequence["_Scored"], name: str) -> Floats:
@@ -164,7 +168,7 @@ class _Scored:
 
     deck: Deck
     answers: Answers
-    bare: Answers | None
+    bare: Floats | None  # nats
 
     @property
     def is_open(self) -> bool:
@@ -189,7 +193,7 @@ class _Scored:
         tokens = np.array([len(request.continuation) for request in self.deck.asked])
         length = np.array([len(choice.encode()) for item in self.deck.items for choice in item.choices])
         scores = {"sum": log_p, "token": log_p / tokens, "byte": log_p / length}
-        return scores | ({"pmi": log_p + self.bare.nats} if self.bare else {})
+        return scores | ({} if self.bare is None else {"pmi": log_p + self.bare})
 
     def judged(self, score: Floats) -> tuple[Floats, Floats, Floats]:
         """Of each item: the right choice's score, the best wrong one's, and credit, which equals share."""

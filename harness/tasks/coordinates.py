@@ -13,6 +13,7 @@ from harness.dataset import Dataset, prepare, validation_windows
 from harness.models import build
 from harness.models.family import LanguageModel
 from harness.record import Json
+from harness.refusal import Refusal
 from harness.spec import Spec
 
 WINDOWS = 16
@@ -33,6 +34,11 @@ class Coordinates:
     name: str = "coordinates"
 
     def load(self, spec: Spec, cache: Path) -> Probe:
+        if spec.parent is not None:
+            raise Refusal(
+                f"task {self.name} measures from initialisation, and a run with parent={spec.parent} starts elsewhere: "
+                "leave it out, or the parent"
+            )
         windows = validation_windows(self.dataset(spec, cache), spec.context, WINDOWS * spec.context)
         return Probe(spec, torch.from_numpy(windows.windows_bt[:, :-1]))
 

@@ -12,6 +12,7 @@ from harness.dataset import tokenizer_for
 from harness.likelihood import Request, answer, encoded
 from harness.models.family import LanguageModel
 from harness.record import Json
+from harness.refusal import Refusal
 from harness.spec import Spec
 from harness.tasks.files import Judgements
 
@@ -40,6 +41,12 @@ class Acceptability:
     def load(self, spec: Spec, cache: Path) -> Sentences:
         tokenizer = tokenizer_for(spec, cache)
         judged = self.read().sentences
+        good = sum(one.acceptable for one in judged)
+        if min(good, len(judged) - good) < 2:
+            raise Refusal(
+                f"{self.name} has {good} acceptable sentences and {len(judged) - good} others, and an error takes two "
+                "of each: add some"
+            )
         return Sentences(
             np.array([one.acceptable for one in judged]),
             tuple(encoded(tokenizer, "", one.sentence) for one in judged),

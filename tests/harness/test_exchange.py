@@ -732,6 +732,7 @@ MISTAKES = [
     (["import", "FOLDER", "--tasks", "lm_kvj"], "'kvj' is no corpus"),
     (["import", "FOLDER", "--tasks", "perplexity"], "no task is called 'perplexity'"),
     (["import", "FOLDER", "--tasks", "coordinates"], "how a run was trained"),
+    (["import", "FOLDER", "--tasks", "induction"], "bring the folder in with --corpus"),
     (["import", "FOLDER", "--tokens", "many"], "'many' is not a number of tokens"),
     (["import", "FOLDER", "--tokenizer", "gpt3"], "no tokenizer is called 'gpt3'"),
     (["import", "FOLDER", "--tokenizer", "bytes"], "vocab_size=300 does not fit tokenizer=bytes"),

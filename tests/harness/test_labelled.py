@@ -17,6 +17,7 @@ from harness.labelled.addresses import ERAS, PARTIES, PASSAGE_CHARACTERS, PASSAG
 from harness.labelled.classifier import Classifier, classification, gathered
 from harness.labelled.example import LabelledSet
 from harness.labelled.windows import DELIMITER, EXTRACT, NO_TARGET, START, fitted, lesson_of, transformed
+from harness.machine import resolve
 from harness.models import VARIANTS, build
 from harness.models.family import LanguageModel
 from harness.refusal import Refusal
@@ -273,3 +274,9 @@ def test_a_set_of_no_examples_is_refused() -> None:
     empty = LabelledSet("empty", ("a", "b"), "nowhere", "none", lambda: (), lambda: "0")
     with pytest.raises(Refusal, match="labels=empty"):
         halved(empty)
+
+
+def test_a_classifier_is_trained_uncompiled_unasked() -> None:
+    wide = {"width": 1_024, "labels": "era"}
+    assert resolve(wide)["kernel"] == "eager"
+    assert resolve({**wide, "kernel": "compiled"})["kernel"] == "compiled"  # which a spec refuses

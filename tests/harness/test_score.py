@@ -20,6 +20,7 @@ MISTAKES = {
     ("one", "--tasks", "lm_nowhere"): "nowhere",
     ("one", "--tasks", "lm_sotu", "--corpus", "sotu"): "name no corpus",
     ("one",): "--tasks",
+    ("one", "--tasks", "sciq", "--limit", "9"): "sciq@limit=",
 }
 
 

@@ -60,6 +60,11 @@ def test_a_suite_is_made_of_tasks(suite: str) -> None:
         ("coordinates@k=1", "no variations"),
         ("sciq@shots=4", "shots"),
         ("sciq@k=four", "four"),
+        ("sciq@k=", "write k=VALUE"),
+        ("sciq@k", "write k=VALUE"),
+        ("sciq@", "no option ''"),
+        ("sciq@k=4,shuffled=0", "shuffled has no value"),
+        ("lm_wiki@detokeniser=", "write detokeniser=VALUE"),
         ("sciq@k=-1", "from 0"),
         ("sciq@limit=0", "from 1"),
         ("sciq@shuffled", "no answer to shuffle"),
@@ -97,3 +102,25 @@ def test_a_file_of_ones_own_is_a_task(tmp_path: Path, tiny: Any, even: Table, ca
         assert found[f"{kind}{path}/nll_token"] == pytest.approx(math.log(256), rel=1e-6)
         with pytest.raises(Refusal, match="nowhere"):
             find_task(f"{kind}nowhere.jsonl").facts(tiny(), cache)
+
+
+def test_judgements_of_one_kind_are_refused(tmp_path: Path, tiny: Any, cache: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text("\n".join(json.dumps({"sentence": f"a {n}", "label": int(n > 0)}) for n in range(9)))
+    with pytest.raises(Refusal, match="8 acceptable sentences and 1 others"):
+        find_task(f"judgements_{path}").load(tiny(context=64), cache)
+
+
+def test_an_at_sign_of_a_source_is_no_variation(tmp_path: Path) -> None:
+    folder = tmp_path / "me@home"
+    folder.mkdir()
+    (folder / "own.txt").write_text("one two")
+    for source in (f"{folder}/own.txt", "hf:someone/something@main"):
+        assert find_task(f"lm_{source}").name == f"lm_{source}"
+        assert find_task(f"lm_{source}@stride=4").name == f"lm_{source}@stride=4"
+
+
+def test_a_child_has_no_coordinates(tiny: Any, cache: Path) -> None:
+    """It moves from its parent's weights, not from those that its seed draws."""
+    with pytest.raises(Refusal, match="parent=0123456789ab"):
+        find_task("coordinates").load(tiny(parent="0123456789ab"), cache)

