@@ -1,6 +1,7 @@
 """Exercises with one right answer, drawn by seed: GPT-3's arithmetic and word scrambles, recall of pairs, repeats.
 
-A quarter of them is held out: tasks ask these alone, and no corpus shows one of them solved.
+A quarter of them is held out: tasks ask these alone, and no corpus drills one of them. (Two pairs to recall may stand
+within a longer drill.)
 """
 
 import hashlib
@@ -74,7 +75,7 @@ def held_out(kind: Kind, count: int, seed: int) -> list[Exercise]:
 
 
 def drill(kind: Kind, count: int, dice: Dice) -> str:
-    """So many solved exercises, none of them held out, a blank line after each."""
+    """So many solved exercises, none of them held out, blank lines between them."""
     solved: list[str] = []
     while len(solved) < count:
         exercise = kind.draw(dice)
@@ -190,6 +191,8 @@ class Scramble:
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 DIGITS = "0123456789"
+MARKS = "".join(map(chr, range(33, 127)))  # what ASCII prints
+COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,7 @@ class Recall:
         return Exercise(text[:-1], text[-1], text[:-1], tuple(sorted(values)))
 
 
-def repeats(words: Sequence[str], size: int, dice: Dice) -> str:
+def taking_turns(words: Sequence[str], size: int, dice: Dice) -> str:
     """At least `size` characters: segments of random letters, or of words in random order, each at least twice.
 
     Two segments at a time take turns at random, so that the first copy is always near.
@@ -234,3 +237,23 @@ def _segment(words: Sequence[str], dice: Dice) -> str:
     if words:
         return " ".join(dice.pick(words) for _ in range(2 + dice.below(4)))
     return "".join(dice.pick(LETTERS) for _ in range(8 + dice.below(25)))
+
+
+def repeats(words: Sequence[str], size: int, dice: Dice) -> str:
+    """At least `size` characters: a few segments in random order, each three times, then others.
+
+    The segments are three words, or two strings of few marks. Words teach to mind the letter before, few marks to mind
+    what the context holds; copying takes both, and a model of two layers that reads but one of them learns it late.
+    """
+    parts: list[str] = []
+    spelt = dice.below(2)
+    while sum(map(len, parts)) < size:
+        segments = _strings(dice) if spelt else [dice.pick(words) for _ in range(3)]
+        parts += dice.shuffled(segments * COPIES)
+    return "".join(parts) if spelt else " ".join(parts)
+
+
+def _strings(dice: Dice) -> list[str]:
+    """Two of 4 to 24 marks out of the same 4 to 15."""
+    marks = dice.shuffled(MARKS)[: 4 + dice.below(12)]
+    return ["".join(dice.pick(marks) for _ in range(4 + dice.below(21))) for _ in range(2)]

@@ -5,9 +5,19 @@ from itertools import count, islice
 
 from harness.corpora.corpus import Corpus, Document
 from harness.corpora.sotu import SOTU
-from harness.exercises import SCRAMBLES, Arithmetic, Composite, Dice, Kind, Recall, Scramble, drill, repeats, words_of
-
-GENERATOR = 1  # counts the changes of the text that comes out
+from harness.exercises import (
+    SCRAMBLES,
+    Arithmetic,
+    Composite,
+    Dice,
+    Kind,
+    Recall,
+    Scramble,
+    drill,
+    repeats,
+    taking_turns,
+    words_of,
+)
 
 REPEATS, REPEATS_CHARACTERS = 4_000, 1_000  # documents, and the least length of one
 DRILLS = 8_000  # documents
@@ -40,7 +50,7 @@ def _drills() -> Iterator[Document]:
             kind = dice.pick(family)
             yield Document(f"drill {number}: {kind.name}", drill(kind, FEWEST + dice.below(MOST - FEWEST + 1), dice))
         else:
-            yield Document(f"drill {number}: repeats", repeats(words, REPEATS_CHARACTERS, dice))
+            yield Document(f"drill {number}: repeats", taking_turns(words, REPEATS_CHARACTERS, dice))
 
 
 def _read_drills() -> Iterator[Document]:
@@ -59,18 +69,19 @@ def _read_drilled_sotu() -> Iterator[Document]:
             yield document
 
 
-def _generated(name: str, source: str, read: Callable[[], Iterator[Document]]) -> Corpus:
+def _generated(name: str, generator: int, source: str, read: Callable[[], Iterator[Document]]) -> Corpus:
+    """`generator` counts the changes of the text that comes out."""
     return Corpus(
         name=name,
         source=f"generated: {source}",
         licence=f"public domain; words and speeches: {SOTU.licence}",
         read=read,
-        read_version=lambda: f"{GENERATOR}, sotu {SOTU.version}",
+        read_version=lambda: f"{generator}, sotu {SOTU.version}",
     )
 
 
 GENERATED = (
-    _generated("repeats", "segments of random letters or words, each twice or more", _read_repeats),
-    _generated("drills", "solved exercises, many of one kind in a document", _read_drills),
-    _generated("drilled_sotu", "State of the Union addresses and as much of drills", _read_drilled_sotu),
+    _generated("repeats", 2, "words and strings of random marks, each three times within a few lines", _read_repeats),
+    _generated("drills", 1, "solved exercises, many of one kind in a document", _read_drills),
+    _generated("drilled_sotu", 1, "State of the Union addresses and as much of drills", _read_drilled_sotu),
 )

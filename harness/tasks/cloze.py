@@ -198,10 +198,9 @@ def cloze_items(documents: Iterable[Document], kind: str, count: int, seed: int 
     """
     asked, dice = pick(CLOZE_KINDS, kind, "kind of cloze"), Dice(f"{kind} {seed}")
     prose = Prose(documents, asked, sentences)
-    if len(prose.members) < CANDIDATES:
-        raise Refusal(
-            f"{kind}: the prose has {len(prose.members)} {asked.title}, and {CANDIDATES} are needed: add text"
-        )
+    different = len({word.lower() for word in prose.members})
+    if different < CANDIDATES:
+        raise Refusal(f"{kind}: the prose has {different} {asked.title}, and {CANDIDATES} are needed: add text")
     blanks = _balanced(prose, count, dice)
     if not blanks:
         raise Refusal(
