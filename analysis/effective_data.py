@@ -121,9 +121,9 @@ class Domain:
         return known if known and all(map(known.identified, known.law.judged)) else None
 
     def effects(self) -> tuple[list[str], list[str]]:
-        """Which of the paper's effects show here, and which do not."""
+        """Which of the paper's effects show here, and which do not, or not for sure."""
         found = Counter(place.verdict for place in self.places)
-        told = {"pre-training helps": found[GAINS] > found[LOSES]}
+        told = {"pre-training helps": 2 * found[GAINS] > len(self.places)}
         for name, trend in self.trends.items():
             words, sign = EFFECTS[name]
             told[f"the gain {'grows' if sign > 0 else 'shrinks'} with {words}"] = (
@@ -142,7 +142,8 @@ class Domain:
         return (
             f"{self.name}: in {found[GAINS]} of {len(self.places)} places fine-tuning beats training from scratch "
             f"on the same text{by}, in {found[LOSES]} it is beaten, in {found[UNDECIDED]} the seeds do not tell. "
-            f"What shows: {', '.join(shown) or 'nothing'}. What does not: {', '.join(missing) or 'nothing'}."
+            f"What shows: {', '.join(shown) or 'nothing'}. "
+            f"What does not, or not for sure: {', '.join(missing) or 'nothing'}."
         )
 
 

@@ -1,11 +1,13 @@
 """In-context learning: how a score rises with examples at each size, and whether larger models gain more from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.curves.chance import AT_CHANCE, least_likely
 from analysis.curves.scores import ACCURACIES, asked, metric_of, pretrained, task_names
 from analysis.curves.trend import Shape, scaled, slope
 from analysis.fit import plain
@@ -16,6 +18,7 @@ from harness.refusal import Refusal
 
 GROWS, SHRINKS, UNCLEAR, UNKNOWN = "grows", "shrinks", "no clear trend", "too few"
 FEWEST_SHOTS = 2  # different numbers of examples through which there is a slope
+BESIDE = ("chance", "items")  # columns beside an accuracy
 SHARE = 0.01  # of a score that is no accuracy: a gain that is smaller for sure is none
 
 
@@ -51,6 +54,9 @@ class InContext:
     growth: Quantity  # of the slope, for ten times the size
     shuffled_growth: Quantity
     beyond_growth: Quantity  # of the slope less that with shuffled labels
+    chance: float  # NaN, as the items, where no column has it
+    items: float
+    at_chance: bool  # whether the best accuracy, of whatever size and number of examples, is not surely above guessing
 
     @property
     def cluster_n(self) -> np.ndarray:
@@ -59,6 +65,8 @@ class InContext:
     @property
     def verdict(self) -> str:
         """What the in-context slope does with size."""
+        if self.at_chance:
+            return AT_CHANCE
         if self.growth.doubt:
             return UNKNOWN
         if self.growth.low > 0:
@@ -70,7 +78,10 @@ class InContext:
         """What all examples together bring to the largest size, beyond what they bring to the smallest."""
         decades = float(np.ptp(np.log10(self.rows["N"].to_numpy(np.float64))))
         more = scaled(self.growth, decades * float(np.ptp(self.shots.doublings_k)))
-        claim, source = f"larger models gain more from examples of {self.task}", "arXiv 2005.14165, figure 1.2"
+        if self.at_chance:
+            more = replace(more, doubt=f"{AT_CHANCE}, with and without examples")
+        claim = f"larger models gain more from examples of {self.task}, or lose less by them"
+        source = "arXiv 2005.14165, figure 1.2"
         if self.metric.startswith("acc"):
             return Shape(claim, source, more)
         least = SHARE * float(np.abs(self.shots.score_nk).mean())
@@ -112,7 +123,8 @@ def in_context(
     table: pd.DataFrame, task: str, metric: str | None = None, level: float = 0.90, phase: str | None = "decayed"
 ) -> InContext:
     """The task's scores over k at every rung that has all of them, held-out ones left out."""
-    metric = metric or metric_of(table, task, ACCURACIES)
+    some = next((name for name in task_names(table) if asked(name).task == task), task)
+    metric = metric or metric_of(table, some, ACCURACIES)
     columns = {shuffled: _columns(table, task, metric, shuffled) for shuffled in (False, True)}
     if len(columns[False]) < FEWEST_SHOTS:
         there = ", ".join(shot_tasks(table)) or "none"
@@ -129,6 +141,8 @@ def in_context(
     )
     decades_n, cluster_n = np.log10(rows["N"].to_numpy(np.float64)), clusters_of(rows)
     controlled = shuffled if len(shuffled.k) >= FEWEST_SHOTS else None
+    first = names[0].rpartition("/")[0]
+    chance, items = (float(rows[f"{first}/{of}"].mean()) if f"{first}/{of}" in rows else nan for of in BESIDE)
     return InContext(
         task,
         metric,
@@ -138,7 +152,16 @@ def in_context(
         slope(decades_n, shots.slope_n, cluster_n, level),
         slope(decades_n, controlled.slope_n, cluster_n, level) if controlled else NOT_ASKED,
         slope(decades_n, shots.slope_n - controlled.slope_n, cluster_n, level) if controlled else NOT_ASKED,
+        chance,
+        items,
+        metric.startswith("acc") and least_likely(_best(rows, shots), items, level) <= chance,
     )
+
+
+def _best(rows: pd.DataFrame, shots: Shots) -> float:
+    """The highest of the means over the rungs of one size and budget."""
+    alike = [rows[name].to_numpy() for name in ("N", "D") if name in rows]
+    return float(pd.DataFrame(shots.score_nk).groupby(alike).mean().to_numpy().max())
 
 
 def _columns(table: pd.DataFrame, task: str, metric: str, shuffled: bool) -> dict[int, str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.curves.chance import refuse_at_chance
 from analysis.curves.curve import fit_curve
 from analysis.curves.forms import BASELINE, DIRECT
-from analysis.curves.scores import ACCURACIES, Scores, scores, task_names
+from analysis.curves.scores import ACCURACIES, Scores, pretrained, scores, task_names
 from analysis.curves.two_step import two_step
 from analysis.fit import plain
 from analysis.laws.jet import Array
@@ -114,6 +114,7 @@ def hold_out(
     The method is chosen without them: by how each foretells the largest of the fitted sizes from those below it.
     """
     names = list(tasks) if tasks is not None else task_names(table, ACCURACIES)
+    table = pretrained(table)
     marked = largest_apart(table) if not _declared(table) else table
     foretold, refused = _foretell(marked, names, x, items, level, bootstrap, seed)
     if not foretold:

@@ -11,6 +11,7 @@ SOURCE = "arXiv 2005.14165, figure 3.1"
 SMALLER = 0.01  # of the loss: a fall that is smaller for sure is none
 STRAIGHT = 0.02  # of the loss: a power law leaves less in the middle of the range
 OF_LOSS = "% of the loss"
+SHORT = f"short of a bend of {100 * STRAIGHT:g} %"
 
 
 def loss_over_compute(table: pd.DataFrame, level: float = 0.90) -> tuple[Shape, Shape]:
@@ -24,7 +25,7 @@ def loss_over_compute(table: pd.DataFrame, level: float = 0.90) -> tuple[Shape, 
     bend = _straight(np.log(best["C"].to_numpy()), np.log(best["loss"].to_numpy()), clusters_of(best), level)
     return (
         Shape("loss falls with compute", SOURCE, falls, SMALLER, unit=OF_LOSS),
-        Shape("the least loss is a power law of compute", SOURCE, bend, 0.0, unit=OF_LOSS),
+        Shape("the least loss is a power law of compute", SOURCE, bend, 0.0, unit=f"{OF_LOSS} {SHORT}"),
     )
 
 

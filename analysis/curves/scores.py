@@ -49,6 +49,11 @@ def zero_shot_names(table: pd.DataFrame, metrics: tuple[str, ...] = ACCURACIES) 
     return [name for name in task_names(table, metrics) if not asked(name).k]
 
 
+def finished_names(table: pd.DataFrame) -> list[str]:
+    """Those of them that a finished rung which is not held out has an accuracy of."""
+    return zero_shot_names(usable(table, ())[0])
+
+
 def metric_of(table: pd.DataFrame, task: str, metrics: tuple[str, ...]) -> str:
     """The first of the metrics that the task has; refused where it has none."""
     for metric in metrics:
@@ -100,6 +105,10 @@ class Scores:
     @property
     def clusters(self) -> int:
         return int(self.cluster_n.max()) + 1
+
+    def at_one_budget(self) -> "Scores":
+        """The same of the budget that most sizes share."""
+        return self.keep(self.rows.index.isin(at_one_budget(self.rows).index))
 
     def keep(self, kept_n: np.ndarray) -> "Scores":
         """The same on some of the rows."""

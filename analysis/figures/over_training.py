@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.curves.chance import silence
-from analysis.curves.scores import Scores, scores, together, zero_shot_names
+from analysis.curves.scores import Scores, finished_names, scores, together, zero_shot_names
 from analysis.curves.trend import Shape, within_trunks
 from analysis.figures.style import MARKERS, NAMES, SERIES, SOFT, log_x
 from analysis.figures.tiles import Means, binomial_stderr, means_at, name_tiles, said_inside, tell_left_out, tiles
@@ -46,7 +46,8 @@ def compute(study: Study) -> OverTraining:
 def over_training(table: pd.DataFrame) -> OverTraining:
     """The same of a table with N and D."""
     on_the_way = table[table["phase"] != DECAYED] if {"phase", "trunk_id"} <= set(table.columns) else table.head(0)
-    names = zero_shot_names(on_the_way)
+    finished = finished_names(table)
+    names = [name for name in zero_shot_names(on_the_way) if name in finished]
     if not names:
         raise Refusal("no task with an accuracy was scored on the way: a sweep's tasks are, at every checkpoint")
     decayed = {name: scores(table, name, ("N", "D")) for name in names}

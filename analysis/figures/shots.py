@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from analysis.curves.chance import AT_CHANCE, least_likely
+from analysis.curves.chance import AT_CHANCE
 from analysis.curves.scores import at_one_budget
 from analysis.curves.trend import Shape
 from analysis.figures.style import MIDDLE, SOFT, colour_scale
@@ -85,16 +85,14 @@ def _panel(found: InContext) -> Panel:
     sizes = np.unique(rows["N"].to_numpy(np.float64))
     if len(sizes) > MOST_LINES:
         sizes = sizes[np.linspace(0, len(sizes) - 1, MOST_LINES).round().astype(int)]
-    items, chance = (float(rows[f"{found.task}/{name}"].mean()) for name in ("items", "chance"))
 
     def lines(shots: Shots) -> list[Means]:
         n = rows["N"].to_numpy(np.float64)
-        return [_line(shots, shots.score_nk[at][n == size], items) for size in sizes]
+        return [_line(shots, shots.score_nk[at][n == size], found.items) for size in sizes]
 
-    best = max(line.mean.max() for line in lines(found.shots))
-    remark = AT_CHANCE if least_likely(best, items, LEVEL) <= chance else ""
+    remark = AT_CHANCE if found.at_chance else ""
     shuffled = lines(found.shuffled) if found.shuffled else []
-    return Panel(found.task, sizes, lines(found.shots), shuffled, chance, remark)
+    return Panel(found.task, sizes, lines(found.shots), shuffled, found.chance, remark)
 
 
 def _line(shots: Shots, score_nk: Array, items: float) -> Means:

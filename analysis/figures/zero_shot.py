@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from analysis.curves.chance import silence
 from analysis.curves.curve import fit_curve
 from analysis.curves.hold_out import rehearsed_form
-from analysis.curves.scores import ACCURACIES, Scores, at_one_budget, scores, together, zero_shot_names
+from analysis.curves.scores import ACCURACIES, Scores, finished_names, scores, together
 from analysis.curves.trend import Shape, over_range
 from analysis.figures.style import HELD_OUT, NAMES, PAPER, SERIES, SOFT, log_x
 from analysis.figures.tiles import (
@@ -65,19 +65,15 @@ def compute(study: Study) -> ZeroShot:
 
 def zero_shot(table: pd.DataFrame, bootstrap: int = BESIDE) -> ZeroShot:
     """The same of a table with N."""
-    names = zero_shot_names(table)
+    names = finished_names(table)
     if not names:
-        raise Refusal("no task with an accuracy was scored: add tasks to the sweep, or score its runs on them")
-    known = {name: _at_one_budget(scores(table, name, ("N",))) for name in names}
+        raise Refusal("no finished rung has a task's accuracy: add tasks to the sweep, or score its runs on them")
+    known = {name: scores(table, name, ("N",)).at_one_budget() for name in names}
     clear = [name for name in names if silence(known[name], "N", LEVEL) is None]
     form = rehearsed_form([known[name] for name in clear], "N")
     shown = sorted(names, key=lambda name: name not in clear)
     panels = [_panel(table, known[name], form, bootstrap) for name in shown[:MOST_PANELS]]
     return ZeroShot(tuple(panels), tuple(shown[MOST_PANELS:]), form, (_shape(list(known.values())),))
-
-
-def _at_one_budget(found: Scores) -> Scores:
-    return found.keep(found.rows.index.isin(at_one_budget(found.rows).index))
 
 
 def _panel(table: pd.DataFrame, known: Scores, form: str, bootstrap: int) -> Panel:
@@ -109,10 +105,14 @@ def _baselines(found: Scores) -> dict[str, float]:
 
 
 def _shape(known: list[Scores]) -> Shape:
-    """The mean accuracy over all tasks, from the smallest to the largest size."""
-    rows, accuracy_n = together(known)
+    """The mean accuracy over the tasks that most rungs have, from the smallest to the largest size."""
+    most = max(len(found.rows) for found in known)
+    whole = [found for found in known if len(found.rows) == most]
+    rows, accuracy_n = together(whole)
     effect = over_range(np.log(rows["N"].to_numpy(np.float64)), accuracy_n, clusters_of(rows), LEVEL)
-    return Shape("zero-shot scores rise with size, in the mean of all tasks", "Radford et al. 2019, figure 1", effect)
+    of = f"{len(whole)} of {len(known)}" if len(whole) < len(known) else "all"
+    claim = f"zero-shot scores rise with size, in the mean of {of} tasks"
+    return Shape(claim, "Radford et al. 2019, figure 1", effect)
 
 
 def draw(result: ZeroShot, axes: Axes) -> None:

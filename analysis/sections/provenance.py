@@ -3,12 +3,14 @@
 import hashlib
 import json
 import shlex
+from collections.abc import Sequence
 
 import pandas as pd
 
 from analysis.sections.section import Body, Grid, Line
 from analysis.study import Study
 from analysis.wording import share_of
+from harness.record import Run
 
 OPTIONS = ("objective", "delta", "weights", "noise", "drop_highest_loss", "seed")  # of a fit, as `scalelaw` takes them
 
@@ -29,7 +31,7 @@ def provenance(study: Study) -> Body:
     cells = [Line([name, _list(column)]) for name, column in facts]
     versions = {name: _list(pd.Series(found)) for name, found in _versions(rows["versions"]).items()}
     cells += [Line([f"version of {name}", found]) for name, found in versions.items()]
-    cells += [Line(["scoring took", scoring_cost(rows)])]
+    cells += [Line(["scoring took", scoring_cost(study.runs)])]
     cells += [Line(["machine", _list(pd.Series([run.done["device_name"] for run in study.runs if run.done]))])]
     manifest = [Line([key, _fact(value)]) for key, value in _manifest(study).items()]
     grids = [Grid("Behind the finished rungs", ["fact", "value"], cells)]
@@ -38,14 +40,33 @@ def provenance(study: Study) -> Body:
     return Body(grids=grids)
 
 
-def scoring_cost(rows: pd.DataFrame) -> str:
-    """What scoring took beside what training took: of each trunk its largest rung, which went the others' way too."""
-    timed = rows.dropna(subset=["eval_seconds"])
-    if timed.empty:
+def scoring_cost(runs: Sequence[Run]) -> str:
+    """What scoring took beside what training took: of each trunk its largest rung, and the others' ends beside it."""
+    by_trunk: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.done is not None and run.done.get("eval_seconds") is not None:
+            by_trunk.setdefault(run.spec.trunk_id, []).append(run)
+    if not by_trunk:
         return "not recorded"
-    last = timed.loc[timed.groupby("trunk_id")["tokens"].idxmax()]
-    share = last["eval_seconds"].sum() / last["seconds"].sum()
-    return f"{share_of(share)} of the seconds of training, over {len(last)} trunks"
+    spent: list[tuple[float, float]] = []
+    for rungs in by_trunk.values():
+        *others, largest = sorted(rungs, key=lambda run: run.spec.tokens)
+        spent += [_seconds(largest), *(_seconds_alone(run) for run in others)]
+    training, scoring = map(sum, zip(*spent, strict=True))
+    trunks = "one trunk" if len(by_trunk) == 1 else f"{len(by_trunk)} trunks"
+    return f"{share_of(scoring / training)} of the seconds of training, over {len(spent)} rungs of {trunks}"
+
+
+def _seconds(run: Run) -> tuple[float, float]:
+    """Of training and of scoring, from the trunk's start on."""
+    done = run.done or {}
+    return float(done["seconds"]), float(done["eval_seconds"])
+
+
+def _seconds_alone(run: Run) -> tuple[float, float]:
+    """Those after it left its trunk: a cool-down as fast as the trunk, and one of the points, which take alike."""
+    training, scoring = _seconds(run)
+    return training * (1 - run.spec.branch_step / run.spec.steps), scoring / len(run.points)
 
 
 def _list(column: pd.Series, most: int = 6) -> str:

@@ -4,13 +4,12 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
-
-from analysis.curves.chance import silence
-from analysis.curves.hold_out import Foretold
-from analysis.curves.scores import Scores, at_one_budget, scores, zero_shot_names
+from analysis.curves.chance import in_words
+from analysis.curves.hold_out import Foretold, HeldOutScores
+from analysis.curves.scores import Scores, finished_names, scores, zero_shot_names
 from analysis.curves.trend import Shape
 from analysis.figures import aggregate, arithmetic, layers, lm_domains, over_training, shots, zero_shot
+from analysis.figures.tiles import binomial_stderr
 from analysis.incontext import InContext, in_context, shot_tasks
 from analysis.optimum import Quantity
 from analysis.sections.section import Body, Grid, Line, sentence
@@ -19,43 +18,55 @@ from analysis.wording import share_of, short_number
 from harness.refusal import Refusal
 
 MOST_SHOWN = 12  # rows of a grid that stands open
+SAME_ITEMS = (
+    "Intervals of what these scores do are over trunks; all rungs answer the same items, and the table says how much "
+    "other items would change a score."
+)
 Compute = Callable[[Study], Any]
 
 
 def zero_shot_scores(study: Study) -> Body:
     """Every task's floor and scores at the smallest and the largest size, and what curves of them foretell."""
-    known = [scores(study.table, task, ("N",)) for task in zero_shot_names(study.table)]
+    known = [scores(study.table, task, ("N",)).at_one_budget() for task in finished_names(study.table)]
     header = ["task", "metric", "chance", "smallest", "largest", "nats: smallest", "largest", "what it does"]
-    caption = "Asked without examples, at the budget that most sizes share; accuracies with one standard error"
+    caption = (
+        "Asked without examples, at the budget that most sizes share; accuracies with one standard error over items"
+    )
     grids = [Grid(caption, header, [Line(_task(found)) for found in known])]
-    lines = _claims(study, zero_shot.compute, over_training.compute)
+    lines = [*_claims(study, zero_shot.compute, over_training.compute), SAME_ITEMS]
     try:
         held = study.score_hold_out
     except Refusal as refusal:
         return Body(lines, grids, [f"No held-out score is foretold: {refusal}."])
-    caption = f"Held-out scores as {held.chosen.replace('_', ' ') or 'no curve'} foretells them"
-    header = ["task", "foretold", f"{LEVEL_WORDS} interval", "scored", "error (points)", "inside"]
-    rows = [Line(_foretold(one)) for one in held.of(held.chosen)]
-    grids.append(Grid(caption, header, rows, folded=len(rows) > MOST_SHOWN))
-    refused = [f"{task}: {why}." for task, why in held.refused.items() if ":" not in task]
-    return Body([*lines, *held.words()], grids, refused)
+    if rows := [Line(_foretold(one)) for one in held.of(held.chosen)]:
+        caption = f"Held-out scores as {held.chosen.replace('_', ' ')} foretells them"
+        header = ["task", "foretold", f"{LEVEL_WORDS} interval", "scored", "error (points)", "inside"]
+        grids.append(Grid(caption, header, rows, folded=len(rows) > MOST_SHOWN))
+    return Body([*lines, *held.words()], grids, _not_foretold(study, held))
+
+
+def _not_foretold(study: Study, held: HeldOutScores) -> list[str]:
+    """Tasks that no method foretold."""
+    foretold = {one.task for one in held.foretold}
+    left = [task for task in held.refused if ":" not in task and task not in foretold]
+    how = f"scalelaw fit {study.root.name} --scores --json"
+    words = f"Not foretold, being at chance, not sure to rise, or not scored on these rungs ({how} says which)"
+    return [f"{words}: {', '.join(left)}."] if left else []
 
 
 def _task(found: Scores) -> list[str]:
     """A line of the grid; the answer's loss beside the accuracy, by the same rule where it has one."""
-    rows = at_one_budget(found.rows).sort_values("N")
     rule = found.metric.removeprefix("acc_")
-    loss = next((name for name in (f"{found.task}/nll_{r}" for r in (rule, "sum")) if name in rows), None)
-    nats = [f"{rows[loss].iloc[place]:.3g}" if loss else "" for place in (0, -1)]
-    quiet = silence(found, "N", LEVEL)
-    cells = [found.task, found.metric, share_of(found.chance), *(_accuracy(found, rows, place) for place in (0, -1))]
-    return [*cells, *nats, quiet.words if quiet else "rises with size"]
+    loss = next((name for name in (f"{found.task}/nll_{r}" for r in (rule, "sum")) if name in found.rows), None)
+    ends = [found.keep((found.rows["N"] == n).to_numpy()) for n in (found.rows["N"].min(), found.rows["N"].max())]
+    nats = [f"{end.rows[loss].mean():.3g}" if loss else "" for end in ends]
+    return [found.task, found.metric, share_of(found.chance), *map(_accuracy, ends), *nats, in_words(found, "N", LEVEL)]
 
 
-def _accuracy(found: Scores, rows: pd.DataFrame, place: int) -> str:
-    value = float(rows[f"{found.task}/{found.metric}"].iloc[place])
-    items = float(rows[f"{found.task}/items"].iloc[place])
-    return f"{share_of(value)} ± {100 * (value * (1 - value) / items) ** 0.5:.1f}"
+def _accuracy(found: Scores) -> str:
+    """The mean, no surer than one of the scores: they are of the same items."""
+    stderr = binomial_stderr(found.accuracy_n, found.items_n).mean()
+    return f"{share_of(float(found.accuracy_n.mean()))} ± {100 * stderr:.1f}"
 
 
 def _foretold(one: Foretold) -> list[str]:
@@ -120,7 +131,7 @@ def in_context_scores(study: Study) -> Body:
 
 
 def _slopes(one: InContext) -> list[str]:
-    order = one.rows["N"].to_numpy().argsort()
+    n = one.rows["N"].to_numpy()
     points = one.metric.startswith("acc")
     unit, factor = ("points", 100.0) if points else ("nats", 1.0)
 
@@ -130,7 +141,7 @@ def _slopes(one: InContext) -> list[str]:
     def quantity(found: Quantity) -> str:
         return found.doubt or found.words(number)
 
-    ends = [number(one.shots.slope_n[order[place]]) for place in (0, -1)]
+    ends = [number(float(one.shots.slope_n[n == size].mean())) for size in (n.min(), n.max())]
     growths = quantity(one.growth), quantity(one.shuffled_growth)
     return [one.task, one.metric, ", ".join(map(str, one.shots.k)), unit, *ends, *growths, one.verdict]
 

@@ -16,6 +16,7 @@ from tests.analysis.worlds import planted_loss
 
 DATA_HASH = "f00dfeed" * 8
 STEP_TOKENS = 1_024
+TOKENS_A_SECOND, POINT_SECONDS = 1e4, 2.0  # of training, and to score a point
 SHAPES = ((1, 16), (1, 32), (2, 32), (2, 48), (3, 48), (2, 64), (3, 64), (3, 96), (4, 96))
 BUDGETS = (256_000, 512_000, 1_024_000)
 STOPS = (64_000, 128_000, 256_000, 512_000)  # checkpoints of a trunk on the way
@@ -176,7 +177,7 @@ def _spec(depth: int, width: int, **fields: Any) -> Spec:
 
 def _point(spec: Spec, tokens: int, scores: dict[str, float]) -> Point:
     phase = "decayed" if tokens == spec.tokens else "stable"
-    return Point(tokens // STEP_TOKENS, tokens, phase, spec.learning_rate, 2.0, tokens / 1e4, scores)
+    return Point(tokens // STEP_TOKENS, tokens, phase, spec.learning_rate, 2.0, tokens / TOKENS_A_SECOND, scores)
 
 
 def _write(root: Path, runs: Sequence[tuple[Spec, list[Point]]]) -> Path:
@@ -185,7 +186,8 @@ def _write(root: Path, runs: Sequence[tuple[Spec, list[Point]]]) -> Path:
     write_sweep(root, design | {"data": {}, "tasks": [*TRUTHS], "rungs": rungs})
     for spec, points in runs:
         ask_for(root, spec)
-        facts = {"run_id": spec.run_id, "device": "cpu", "device_name": "a planted machine", "seconds": 9.0}
-        facts |= {"tokens_per_second": 1e4, "mfu": 0.3, "data_hash": DATA_HASH, "commit": "0123abc"}
+        facts: dict[str, Any] = {"run_id": spec.run_id, "device": "cpu", "device_name": "a planted machine"}
+        facts |= {"seconds": points[-1].seconds, "eval_seconds": POINT_SECONDS * len(points)}
+        facts |= {"tokens_per_second": TOKENS_A_SECOND, "mfu": 0.3, "data_hash": DATA_HASH, "commit": "0123abc"}
         finish(run_folder(root, spec.run_id), points, facts | {"versions": {"torch": "2.13.0"}})
     return root

@@ -33,6 +33,7 @@ from analysis.wording import estimate, percent, power_of_ten, rounded, short_num
 from harness.refusal import Refusal
 from tests.analysis.planted import LINES, SHAPES, write_planted
 from tests.analysis.planted_finetuning import World, write_finetuning
+from tests.analysis.planted_tasks import write_layers, write_tasks
 from tests.analysis.valleys import write_coordinates, write_rates
 from tests.analysis.worlds import planted_loss
 
@@ -64,7 +65,10 @@ def pictures(
 ) -> dict[str, Picture]:
     results = tmp_path_factory.mktemp("results")
     tuned = Study(write_finetuning(results, World(noise=0.01, shapes=((1, 32), (2, 64)), seeds=(0, 1))), bootstrap=40)
+    tasks = Study(write_tasks(results / "tasks"), bootstrap=40)
     others = {
+        **dict.fromkeys(("zero_shot", "over_training", "shots", "aggregate", "arithmetic"), tasks),
+        "layers": Study(write_layers(results / "layers")),
         "gain": tuned,
         "effective_data": tuned,
         "rates": Study(write_rates(results / "rates")),
