@@ -13,6 +13,7 @@ from analysis.headline import headline
 from analysis.sections import SECTIONS
 from analysis.sections.law import law_table
 from analysis.sections.section import Grid
+from analysis.sections.tasks import slopes_table
 from analysis.sections.transfer import transfer_table
 from analysis.study import Study
 from analysis.table import write
@@ -94,6 +95,8 @@ def _tables(study: Study) -> dict[str, pd.DataFrame]:
         "rates.csv": lambda: study.rates.to_table(),
         "coordinates.csv": lambda: study.coordinates.to_table(),
         "effective_data.csv": lambda: study.effective_data.to_table(),
+        "scores_foretold.csv": lambda: study.score_hold_out.to_table(),
+        "in_context.csv": lambda: slopes_table(study),
     }
     tables = {"runs.csv": study.table}
     for file, make in makers.items():

@@ -1,11 +1,11 @@
 """Everything asked of one sweep's run folders or of one table, each answer computed once when it is first wanted."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -34,6 +34,8 @@ from harness.counts import counts
 from harness.record import Run, read_run, read_runs, read_sweep
 from harness.refusal import Refusal, pick
 from harness.spec import Spec
+
+Answer = TypeVar("Answer")
 
 LEVEL = 0.90
 LEVEL_WORDS = f"{100 * LEVEL:.0f} %"
@@ -139,6 +141,23 @@ class Study:
     @cached_property
     def _fits(self) -> dict[str, Fit | Refusal]:
         return {}
+
+    @cached_property
+    def _answers(self) -> dict[Any, Any]:
+        return {}
+
+    def once(self, question: Callable[["Study"], Answer]) -> Answer:
+        """Its answer, worked out the first time that it is asked; a refusal is given again."""
+        if question not in self._answers:
+            try:
+                self._answers[question] = question(self)
+            except Refusal as refusal:
+                self._answers[question] = refusal
+        answer = self._answers[question]
+        if isinstance(answer, Refusal):
+            raise answer
+        found: Answer = answer
+        return found
 
     @cached_property
     def lawless(self) -> str:

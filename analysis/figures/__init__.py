@@ -25,6 +25,7 @@ from analysis.figures import (
     layers,
     lm_domains,
     over_training,
+    positions,
     profiles,
     rates,
     residuals,
@@ -247,6 +248,14 @@ FIGURES: dict[str, Figure] = {
         lm_domains.draw,
         of=lambda study: bool(lm_domains.domains_of(study.raw)),
     ),
+    "positions": Figure(
+        "Loss along the context",
+        "Mean loss of a token by how much of its window stands before it, one line a size, at the budget that most "
+        "sizes share. Where a line goes on falling the model uses what stands so far back.",
+        positions.compute,
+        positions.draw,
+        of=lambda study: bool(positions.texts_of(study.raw)),
+    ),
     "layers": Figure(
         "Accuracy against transferred blocks",
         "Fine-tuned on labels after so many blocks, and always the embedding, came from a pre-trained parent; the "
@@ -275,7 +284,7 @@ def suited(words: str, study: Study) -> str:
 def picture(name: str, study: Study) -> Picture:
     """The named figure of the study, drawn; refused with the reason where the data do not carry it."""
     figure = FIGURES[name]
-    result = figure.compute(study)
+    result = study.once(figure.compute)
     with matplotlib.rc_context(RC | {"svg.hashsalt": name}):
         canvas, axes = new_canvas()
         figure.draw(result, axes)

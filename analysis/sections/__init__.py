@@ -3,6 +3,7 @@
 from analysis.curves.scores import zero_shot_names
 from analysis.figures.layers import has_layers
 from analysis.figures.lm_domains import domains_of
+from analysis.figures.positions import texts_of
 from analysis.incontext import shot_tasks
 from analysis.sections import bakeoff, effective_data, held_out, law, optimum, provenance, rates, rungs, tasks, transfer
 from analysis.sections.section import Section, lawful
@@ -42,6 +43,13 @@ SECTIONS: dict[str, Section] = {
         ("lm_domains",),
         "sweep",
         asks=lambda study: lawful(study) and len(domains_of(study.raw)) > 1,
+    ),
+    "positions": Section(
+        "Position in the context",
+        tasks.along_the_context,
+        ("positions",),
+        "sweep",
+        asks=lambda study: bool(texts_of(study.raw)),
     ),
     "overlap": Section("Overlap with the training text", tasks.overlap, of="sweep", asks=tasks.has_overlap),
     "law": Section("The law", law.law, ("size", "data", "residuals", "surface"), asks=lawful),

@@ -4,11 +4,13 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
+
 from analysis.curves.chance import in_words
 from analysis.curves.hold_out import Foretold, HeldOutScores
 from analysis.curves.scores import Scores, finished_names, scores, zero_shot_names
 from analysis.curves.trend import Shape
-from analysis.figures import aggregate, arithmetic, layers, lm_domains, over_training, shots, zero_shot
+from analysis.figures import aggregate, arithmetic, layers, lm_domains, over_training, positions, shots, zero_shot
 from analysis.figures.tiles import binomial_stderr
 from analysis.incontext import InContext, in_context, shot_tasks
 from analysis.optimum import Quantity
@@ -32,7 +34,7 @@ def zero_shot_scores(study: Study) -> Body:
     caption = (
         "Asked without examples, at the budget that most sizes share; accuracies with one standard error over items"
     )
-    grids = [Grid(caption, header, [Line(_task(found)) for found in known])]
+    grids = [Grid(caption, header, [Line(_task(found)) for found in known], folded=len(known) > 2 * MOST_SHOWN)]
     lines = [*_claims(study, zero_shot.compute, over_training.compute), SAME_ITEMS]
     try:
         held = study.score_hold_out
@@ -80,7 +82,7 @@ def _claims(study: Study, *figures: Compute) -> list[str]:
     lines: list[str] = []
     for compute in figures:
         try:
-            lines += [sentence(shape.sentence) for shape in compute(study).shapes]
+            lines += [sentence(shape.sentence) for shape in study.once(compute).shapes]
         except Refusal as refusal:
             lines.append(sentence(str(refusal)))
     return lines
@@ -94,7 +96,7 @@ def effects(study: Study) -> str:
     shapes: list[Shape] = []
     for compute in figures:
         with contextlib.suppress(Refusal):
-            shapes += compute(study).shapes
+            shapes += study.once(compute).shapes
     if not shapes:
         raise Refusal("no finished rung has the scores that would tell")
     told = {"yes": "shown", "no": "not so here", "undecided": "undecided"}
@@ -109,25 +111,36 @@ def in_context_scores(study: Study) -> Body:
     figures: list[Compute] = [shots.compute, aggregate.compute]
     if arithmetic.asked_tasks(study.table):
         figures.append(arithmetic.compute)
+    found, refused = study.once(slopes)
+    header = ["task", "metric", "k", "unit", "smallest", "largest", "tenfold size", "beyond shuffled", "what it does"]
+    caption = "Gain a doubling of 1 + k at the smallest and the largest size, and what ten times the size adds to it"
+    rows = [Line(_slopes(one)) for one in found]
+    return Body(_claims(study, *figures), [Grid(caption, header, rows, folded=len(rows) > MOST_SHOWN)], refused)
+
+
+def slopes(study: Study) -> tuple[list[InContext], list[str]]:
+    """Of every task asked with examples, by accuracy and by the answer's loss, which moves first; why not others."""
     found, refused = [], []
     for task in shot_tasks(study.table):
-        try:
-            found.append(in_context(study.table, task))
-        except Refusal as refusal:
-            refused.append(f"{task}: {refusal}.")
-    header = [
-        "task",
-        "metric",
-        "k",
-        "unit",
-        "smallest",
-        "largest",
-        "tenfold size",
-        "with shuffled answers",
-        "what it does",
-    ]
-    caption = "Gain a doubling of 1 + k at the smallest and the largest size, and what ten times the size adds to it"
-    return Body(_claims(study, *figures), [Grid(caption, header, [Line(_slopes(one)) for one in found])], refused)
+        for metric in (None, "nll_byte"):
+            try:
+                found.append(in_context(study.table, task, metric))
+            except Refusal as refusal:
+                refused.append(f"{task}: {refusal}.")
+    return found, list(dict.fromkeys(refused))
+
+
+def slopes_table(study: Study) -> pd.DataFrame:
+    """A row per rung, task, metric, k and kind of labels."""
+    found, _ = study.once(slopes)
+    if not found:
+        raise Refusal("no task was asked with examples")
+    return pd.concat([one.to_table() for one in found], ignore_index=True)
+
+
+def along_the_context(study: Study) -> Body:
+    """arXiv 2001.08361, figure 20."""
+    return Body(_claims(study, positions.compute))
 
 
 def _slopes(one: InContext) -> list[str]:
@@ -142,7 +155,7 @@ def _slopes(one: InContext) -> list[str]:
         return found.doubt or found.words(number)
 
     ends = [number(float(one.shots.slope_n[n == size].mean())) for size in (n.min(), n.max())]
-    growths = quantity(one.growth), quantity(one.shuffled_growth)
+    growths = quantity(one.growth), quantity(one.beyond_growth)
     return [one.task, one.metric, ", ".join(map(str, one.shots.k)), unit, *ends, *growths, one.verdict]
 
 

@@ -67,7 +67,7 @@ def pictures(
     tuned = Study(write_finetuning(results, World(noise=0.01, shapes=((1, 32), (2, 64)), seeds=(0, 1))), bootstrap=40)
     tasks = Study(write_tasks(results / "tasks"), bootstrap=40)
     others = {
-        **dict.fromkeys(("zero_shot", "over_training", "shots", "aggregate", "arithmetic"), tasks),
+        **dict.fromkeys(("zero_shot", "over_training", "shots", "aggregate", "arithmetic", "positions"), tasks),
         "layers": Study(write_layers(results / "layers")),
         "gain": tuned,
         "effective_data": tuned,

@@ -16,6 +16,7 @@ from analysis.figures.arithmetic import arithmetic
 from analysis.figures.layers import layers
 from analysis.figures.lm_domains import lm_domains, sizes_table
 from analysis.figures.over_training import over_training
+from analysis.figures.positions import along_context
 from analysis.figures.shots import shot_curves
 from analysis.figures.style import RC, new_canvas
 from analysis.figures.tiles import MOST_PANELS, means_at
@@ -33,6 +34,7 @@ MADE: dict[str, Callable[[pd.DataFrame], object]] = {
     "aggregate": aggregate,
     "arithmetic": arithmetic,
     "lm_domains": lm_domains,
+    "positions": along_context,
 }
 FOLLOWING = World(coin=False)
 FLAT = World(follows=False, items=50_000, trunk_noise=0.005, coin=False)

@@ -147,10 +147,12 @@ def test_a_task_that_only_the_held_out_rung_has_is_not_drawn() -> None:
 
 
 def test_slopes_over_examples_are_means_at_both_ends(study: Study, bodies: dict[str, Body]) -> None:
-    for task, found in cells(bodies["in-context"].grids[0]).items():
-        one = in_context(study.table, task)
-        for cell, size in zip(found[3:5], (one.rows["N"].min(), one.rows["N"].max()), strict=True):
-            assert float(cell) == pytest.approx(100 * one.shots.slope_n[one.rows["N"] == size].mean(), abs=0.051)
+    for line in bodies["in-context"].grids[0].rows:
+        task, metric, *_ = found = list(line.cells)
+        one = in_context(study.table, task, metric)
+        unit = 100 if metric.startswith("acc") else 1
+        for cell, size in zip(found[4:6], (one.rows["N"].min(), one.rows["N"].max()), strict=True):
+            assert float(cell) == pytest.approx(unit * one.shots.slope_n[one.rows["N"] == size].mean(), abs=0.051)
         assert found[-1] == one.verdict
 
 
