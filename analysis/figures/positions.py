@@ -78,8 +78,10 @@ def draw(result: Positions, axes: Axes) -> None:
             panel.plot(
                 text.first_p, nll_p, "o-", color=colour, linewidth=1.3, markersize=3.5, label=short_number(params)
             )
-        panel.set_xscale("log", base=2)
+        panel.set_xscale("log")
+        panel.set_xticks(text.first_p[::2], [f"{first:g}" for first in text.first_p[::2]])
+        panel.minorticks_off()
     panels[0].set_ylabel("loss (nats per token)")
     name_tiles(panels, [text.name for text in result.texts], "tokens before the target (first of a bucket)")
     lines = panels[0].get_legend_handles_labels()
-    panels[0].figure.legend(*lines, title="parameters N", loc="outside lower center", ncols=6)
+    panels[0].figure.legend(*lines, title="parameters N", loc="outside lower center", ncols=3)

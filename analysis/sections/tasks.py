@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.curves.chance import in_words
+from analysis.curves.chance import in_words, silence
 from analysis.curves.hold_out import Foretold, HeldOutScores
 from analysis.curves.scores import Scores, finished_names, scores, zero_shot_names
 from analysis.curves.trend import Shape
@@ -99,23 +99,36 @@ def effects(study: Study) -> str:
             shapes += study.once(compute).shapes
     if not shapes:
         raise Refusal("no finished rung has the scores that would tell")
-    told = {"yes": "shown", "no": "not so here", "undecided": "undecided"}
+    told = {"yes": "shown", "no": "not so here"}
     parts = {word: [shape.claim for shape in shapes if shape.holds == holds] for holds, word in told.items()}
-    return "Of the papers' effects, " + "; ".join(
-        f"{word}: {', '.join(claims)}" for word, claims in parts.items() if claims
-    )
+    said = [f"{word}: {', '.join(claims)}" for word, claims in parts.items() if claims]
+    undecided = sum(shape.holds == "undecided" for shape in shapes)
+    return "Of the papers' effects, " + "; ".join([*said, f"undecided: {undecided} of {len(shapes)}"])
 
 
 def in_context_scores(study: Study) -> Body:
     """How scores rise with examples at each size, beside examples with shuffled answers."""
-    figures: list[Compute] = [shots.compute, aggregate.compute]
+    figures: list[Compute] = [aggregate.compute]
     if arithmetic.asked_tasks(study.table):
         figures.append(arithmetic.compute)
     found, refused = study.once(slopes)
     header = ["task", "metric", "k", "unit", "smallest", "largest", "tenfold size", "beyond shuffled", "what it does"]
     caption = "Gain a doubling of 1 + k at the smallest and the largest size, and what ten times the size adds to it"
     rows = [Line(_slopes(one)) for one in found]
-    return Body(_claims(study, *figures), [Grid(caption, header, rows, folded=len(rows) > MOST_SHOWN)], refused)
+    lines = [_by_verdict([one for one in found if one.metric.startswith("acc")]), *_claims(study, *figures)]
+    return Body(lines, [Grid(caption, header, rows, folded=len(rows) > MOST_SHOWN)], refused)
+
+
+def _by_verdict(found: list[InContext]) -> str:
+    """GPT-3's figure 1.2 over all tasks, in one sentence."""
+    verdicts: dict[str, list[str]] = {}
+    for one in found:
+        sure = one.shape.holds != "undecided"
+        word = one.shape.holds if sure else one.verdict
+        verdicts.setdefault(word, []).append(f"{one.task} ({one.shape.evidence})" if sure else one.task)
+    said = "; ".join(f"{word}: {', '.join(tasks)}" for word, tasks in verdicts.items())
+    claim = "Larger models gain more from examples, or lose less by them (arXiv 2005.14165, figure 1.2)"
+    return f"{claim}: {said or 'no task was asked so'}. Of so many verdicts at {LEVEL_WORDS} some are luck."
 
 
 def slopes(study: Study) -> tuple[list[InContext], list[str]]:
@@ -162,8 +175,10 @@ def _slopes(one: InContext) -> list[str]:
 def other_text(study: Study) -> Body:
     """GPT-2's table 3 with one's own sizes."""
     table = lm_domains.sizes_table(study.table)
+    quiet = [task for task in finished_names(study.table) if silence(scores(study.table, task, ("N",)), "N", LEVEL)]
+    table = table.drop(columns=[task for task in quiet if task in table])
     rows = [Line([short_number(row.iloc[0]), *(f"{cell:.3f}" for cell in row.iloc[1:])]) for _, row in table.iterrows()]
-    caption = "Bits per byte of each text and accuracy of each task, at the budget that most sizes share"
+    caption = "Bits per byte of each text and accuracy of each task that rises, at the budget that most sizes share"
     caption += " (Radford et al. 2019, table 3)"
     return Body(_claims(study, lm_domains.compute), [Grid(caption, list(map(str, table.columns)), rows)])
 
