@@ -73,6 +73,7 @@ def shot_curves(table: pd.DataFrame) -> ShotCurves:
             refused = refused or str(refusal)
     if not found:
         raise Refusal(refused)
+    found.sort(key=lambda one: (one.at_chance, -float(one.shots.slope_n.max())))  # what there is to see comes first
     shown = found[:MOST_TASKS]
     every = sorted({k for one in shown for k in one.shots.k})
     left_out = tuple(one.task for one in found[MOST_TASKS:])

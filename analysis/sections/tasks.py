@@ -10,7 +10,7 @@ from analysis.curves.chance import in_words, silence
 from analysis.curves.hold_out import Foretold, HeldOutScores
 from analysis.curves.scores import Scores, finished_names, scores, zero_shot_names
 from analysis.curves.trend import Shape
-from analysis.figures import aggregate, arithmetic, layers, lm_domains, over_training, positions, shots, zero_shot
+from analysis.figures import aggregate, arithmetic, layers, lm_domains, over_training, positions, zero_shot
 from analysis.figures.tiles import binomial_stderr
 from analysis.incontext import InContext, in_context, shot_tasks
 from analysis.optimum import Quantity
@@ -91,7 +91,7 @@ def _claims(study: Study, *figures: Compute) -> list[str]:
 def effects(study: Study) -> str:
     """Which of the papers' effects show?"""
     figures: list[Compute] = [zero_shot.compute, over_training.compute] if zero_shot_names(study.raw) else []
-    figures += [shots.compute, aggregate.compute] if shot_tasks(study.raw) else []
+    figures += [aggregate.compute] if shot_tasks(study.raw) else []
     figures += [layers.compute] if layers.has_layers(study.raw) else []
     shapes: list[Shape] = []
     for compute in figures:
@@ -99,11 +99,23 @@ def effects(study: Study) -> str:
             shapes += study.once(compute).shapes
     if not shapes:
         raise Refusal("no finished rung has the scores that would tell")
-    told = {"yes": "shown", "no": "not so here"}
+    told = {"yes": "shown", "no": "not so here", "undecided": "undecided"}
     parts = {word: [shape.claim for shape in shapes if shape.holds == holds] for holds, word in told.items()}
     said = [f"{word}: {', '.join(claims)}" for word, claims in parts.items() if claims]
-    undecided = sum(shape.holds == "undecided" for shape in shapes)
-    return "Of the papers' effects, " + "; ".join([*said, f"undecided: {undecided} of {len(shapes)}"])
+    return "Of the papers' effects, " + "; ".join([*said, *_from_examples(study)])
+
+
+def _from_examples(study: Study) -> list[str]:
+    """Where larger models gain more from examples."""
+    found = study.once(slopes)[0]
+    by = {"acc": "by accuracy", "nll": "by the loss of the answers"}
+    gained = {
+        word: [one.task for one in found if one.metric.startswith(kind) and one.shape.holds == "yes"]
+        for kind, word in by.items()
+    }
+    said = " and ".join(f"{word} on {', '.join(tasks)}" for word, tasks in gained.items() if tasks)
+    asked = len({one.task for one in found})
+    return [f"larger models gain more from examples, of {asked} tasks, {said or 'on none for sure'}"] if found else []
 
 
 def in_context_scores(study: Study) -> Body:
@@ -115,20 +127,26 @@ def in_context_scores(study: Study) -> Body:
     header = ["task", "metric", "k", "unit", "smallest", "largest", "tenfold size", "beyond shuffled", "what it does"]
     caption = "Gain a doubling of 1 + k at the smallest and the largest size, and what ten times the size adds to it"
     rows = [Line(_slopes(one)) for one in found]
-    lines = [_by_verdict([one for one in found if one.metric.startswith("acc")]), *_claims(study, *figures)]
+    claim = "Larger models gain more from examples, or lose less by them (arXiv 2005.14165, figure 1.2)"
+    by_accuracy, by_loss = ([one for one in found if one.metric.startswith(kind)] for kind in ("acc", "nll"))
+    lines = [
+        f"{claim}, by accuracy: {_by_verdict(by_accuracy)}.",
+        f"The same by the loss of the right answer, which moves first: {_by_verdict(by_loss)}.",
+        f"Of so many verdicts at {LEVEL_WORDS} some are luck.",
+        *_claims(study, *figures),
+    ]
     return Body(lines, [Grid(caption, header, rows, folded=len(rows) > MOST_SHOWN)], refused)
 
 
 def _by_verdict(found: list[InContext]) -> str:
-    """GPT-3's figure 1.2 over all tasks, in one sentence."""
+    """GPT-3's figure 1.2 over all tasks, in half a sentence."""
     verdicts: dict[str, list[str]] = {}
     for one in found:
         sure = one.shape.holds != "undecided"
         word = one.shape.holds if sure else one.verdict
         verdicts.setdefault(word, []).append(f"{one.task} ({one.shape.evidence})" if sure else one.task)
     said = "; ".join(f"{word}: {', '.join(tasks)}" for word, tasks in verdicts.items())
-    claim = "Larger models gain more from examples, or lose less by them (arXiv 2005.14165, figure 1.2)"
-    return f"{claim}: {said or 'no task was asked so'}. Of so many verdicts at {LEVEL_WORDS} some are luck."
+    return said or "no task was asked so"
 
 
 def slopes(study: Study) -> tuple[list[InContext], list[str]]:
