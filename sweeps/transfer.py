@@ -11,13 +11,13 @@ from sweeps.transfer_parents import SWEEP as PARENTS
 # text can be learnt by heart. Where neither can reach its lowest loss in time, both end alike.
 ENDS = {
     10_240: ((25_600, 51_200, 102_400, 307_200), (51_200, 102_400, 307_200, 921_600)),
-    20_480: ((51_200, 102_400, 307_200), (102_400, 307_200, 921_600)),
-    30_720: ((51_200, 102_400, 307_200, 921_600), (102_400, 153_600, 307_200, 921_600)),
+    20_480: ((25_600, 51_200, 102_400, 307_200), (102_400, 307_200, 409_600, 921_600)),
+    30_720: ((25_600, 51_200, 102_400, 307_200, 921_600), (102_400, 153_600, 307_200, 921_600)),
     61_440: ((), (307_200, 921_600, 2_764_800)),  # to read off what children of less text are worth
     102_400: ((307_200, 921_600), (307_200, 921_600)),
     307_200: ((307_200, 921_600), (307_200, 921_600)),
 }
-WIDE, MOST_EPOCHS = 64, 15  # beyond which what is so wide has learnt its text by heart
+WIDE, MOST_EPOCHS = 64, 20  # beyond which what is so wide has learnt its text by heart
 
 
 def wanted(run: Fields) -> bool:
@@ -44,7 +44,7 @@ SWEEP = Sweep(
         children_of(PARENTS, from_scratch=True),
         over("corpus", "kjv", "wiki"),
         over("unique_tokens", *ENDS),
-        over("tokens", 25_600, 51_200, 102_400, 153_600, 307_200, 921_600, 2_764_800),
+        over("tokens", 25_600, 51_200, 102_400, 153_600, 307_200, 409_600, 921_600, 2_764_800),
     ],
     where=wanted,
     parents=[PARENTS],
