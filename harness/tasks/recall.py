@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.dataset import Dataset, Integers, prepare
-from harness.exercises import Dice, Recall, held_out
+from harness.exercises import Dice, Exercise, Recall, held_out
 from harness.likelihood import Request, answer
 from harness.models.family import LanguageModel
 from harness.record import Json
@@ -27,15 +27,27 @@ Floats = npt.NDArray[np.float64]
 
 
 def recall_questions(pairs: int, count: int, seed: int = 0) -> Questions:
-    """So many contexts of `pairs` keys and values that end in a key; the choices are the values in the context."""
+    """So many contexts of `pairs` keys and values that end in a key; the choices are the values in the context.
+
+    No key is asked twice, so that a rule which reads no key beats chance: `least_seen` takes the value that stands in
+    the context least often.
+    """
     return Questions(
-        [
-            Item((exercise.question,), exercise.choices, exercise.choices.index(exercise.answer))
-            for exercise in held_out(Recall(pairs), count, seed)
-        ],
+        [_recall(exercise) for exercise in held_out(Recall(pairs), count, seed)],
         source=f"generated: recall of {pairs} pairs, after arXiv 2312.04927",
         version=f"seed {seed}",
         licence="public domain",
+    )
+
+
+def _recall(exercise: Exercise) -> Item:
+    least = min(exercise.choices, key=exercise.question.count)
+    ties = [value for value in exercise.choices if exercise.question.count(value) == exercise.question.count(least)]
+    return Item(
+        (exercise.question,),
+        exercise.choices,
+        exercise.choices.index(exercise.answer),
+        baselines={"least_seen": (exercise.answer in ties) / len(ties)},
     )
 
 

@@ -14,7 +14,19 @@ import pytest
 
 from harness.corpora import CORPORA
 from harness.corpora.drills import GENERATED
-from harness.exercises import SCRAMBLES, SPOKEN, Arithmetic, Composite, Dice, Kind, Recall, Scramble, drill, repeats
+from harness.exercises import (
+    SCRAMBLES,
+    SPOKEN,
+    Arithmetic,
+    Composite,
+    Dice,
+    Kind,
+    Recall,
+    Scramble,
+    drill,
+    repeats,
+    taking_turns,
+)
 from harness.refusal import Refusal
 
 NAMES = [corpus.name for corpus in GENERATED]
@@ -59,6 +71,15 @@ def test_in_repeats_every_segment_stands_three_times_and_near() -> None:
     for words in (text.split(" ") for text in texts if " " in text):
         for start in range(0, len(words), 9):
             assert set(Counter(words[start : start + 9]).values()) <= {3, 6, 9}
+
+
+def test_segments_that_take_turns_stand_at_least_twice() -> None:
+    dice = Dice("turns")
+    texts = [taking_turns(WORDS, 1_000, dice) for _ in range(40)]
+    spelt = [text for text in texts if " " not in text]
+    assert 10 < len(spelt) < 30
+    assert min(copied(text) for text in spelt) > 0.5
+    assert min(min(Counter(text.split(" ")).values()) for text in texts if " " in text) >= 2
 
 
 def copied(marks: Sequence[str]) -> float:
