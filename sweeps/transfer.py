@@ -10,18 +10,24 @@ from sweeps.transfer_parents import SWEEP as PARENTS
 # Bytes of the domain (D_F) -> tokens after which a child ends, and a run from scratch, which needs longer where its
 # text can be learnt by heart. Where neither can reach its lowest loss in time, both end alike.
 ENDS = {
-    10_240: ((25_600, 51_200, 102_400, 307_200), (51_200, 102_400, 307_200, 921_600)),
-    20_480: ((25_600, 51_200, 102_400, 307_200), (102_400, 307_200, 409_600, 921_600)),
-    30_720: ((25_600, 51_200, 102_400, 307_200, 921_600), (102_400, 153_600, 307_200, 921_600)),
-    61_440: ((), (307_200, 921_600, 2_764_800)),  # to read off what children of less text are worth
+    10_240: ((25_600, 51_200, 102_400, 307_200), (51_200, 102_400, 307_200, 921_600, 1_843_200)),
+    20_480: ((25_600, 51_200, 102_400, 307_200), (102_400, 307_200, 409_600, 921_600, 1_843_200)),
+    30_720: ((25_600, 51_200, 102_400, 307_200, 921_600), (102_400, 153_600, 307_200, 614_400, 921_600, 1_843_200)),
+    61_440: (
+        (),
+        (307_200, 921_600, 1_228_800, 2_764_800, 5_529_600),
+    ),  # to read off what less text is worth to children
     102_400: ((307_200, 921_600), (307_200, 921_600)),
     307_200: ((307_200, 921_600), (307_200, 921_600)),
 }
 WIDE, MOST_EPOCHS = 64, 20  # beyond which what is so wide has learnt its text by heart
+SHALLOW, MOST_TOKENS = 1, 2_764_800  # beyond which one layer is not worth its price
 
 
 def wanted(run: Fields) -> bool:
     if run["width"] >= WIDE and run["tokens"] > MOST_EPOCHS * run["unique_tokens"]:
+        return False
+    if run["depth"] <= SHALLOW and run["tokens"] > MOST_TOKENS:
         return False
     children, from_scratch = ENDS[run["unique_tokens"]]
     return run["tokens"] in (children if run["parent"] else from_scratch)
@@ -44,7 +50,7 @@ SWEEP = Sweep(
         children_of(PARENTS, from_scratch=True),
         over("corpus", "kjv", "wiki"),
         over("unique_tokens", *ENDS),
-        over("tokens", 25_600, 51_200, 102_400, 153_600, 307_200, 409_600, 921_600, 2_764_800),
+        over("tokens", *sorted({end for ends in ENDS.values() for side in ends for end in side})),
     ],
     where=wanted,
     parents=[PARENTS],
