@@ -72,9 +72,9 @@ class World:
             columns[f"lm_{name}/bpb"] = offset + slope * loss / np.log(2) + 0.003 * random.standard_normal()
         columns |= {f"{name}_stderr": 0.004 for name in list(columns)}
         reach = self.learns * (np.log10(n / 1e3) if self.follows else 1.0)
-        for doublings in range(6):
-            late = loss + 0.3 * reach * 2.0**-doublings + 0.001 * random.standard_normal()
-            columns[f"positions_sotu/nll_at_{2**doublings}"] = late
+        own = np.random.default_rng(round(n + d))  # so that other columns keep their luck
+        for doublings, luck in enumerate(own.standard_normal(6)):
+            columns[f"positions_sotu/nll_at_{2**doublings}"] = loss + 0.3 * reach * 2.0**-doublings + 0.001 * luck
         gain = self.learns * (np.log10(n / 1e4) if self.follows else 1.0)
         for task in self.tasks:
             truth = TRUTHS[task]
