@@ -14,6 +14,7 @@ from analysis.study import LEVEL_WORDS, Study
 from analysis.wording import short_number
 
 DASHES = ("-", "--", ":", "-.")
+LABEL_SHARE = 0.13  # of the axis that a label takes
 MOST_TICKS = 6
 
 
@@ -68,7 +69,7 @@ def draw(result: EffectiveData, axes: Axes) -> None:
 def by_domain(result: EffectiveData, axes: Axes) -> list[Axes]:
     """A panel for each domain, with the text to fine-tune on along x."""
     texts = sorted({place.unique_tokens for place in result.places})
-    ticks = texts if len(texts) <= MOST_TICKS else log_ticks(texts[0], texts[-1])
+    ticks = _apart(texts) if len(texts) <= MOST_TICKS else log_ticks(texts[0], texts[-1])
     panels = columns(axes, [domain.name for domain in result.domains], f"text to fine-tune on, D_F ({result.unit})")
     for panel in panels:
         log_ticked(panel, texts, ticks)
@@ -96,3 +97,13 @@ def _line(axes: Axes, own: Sequence[Place], looks: Looks) -> None:
     unsettled = [place for place in own if place.unsettled]
     hollow = look | {"linestyle": "none", "markerfacecolor": PAPER}
     axes.plot([p.unique_tokens for p in unsettled], [p.gain.value for p in unsettled], color=colour, **hollow)
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Those of rising values whose labels have room beside the one before."""
+    kept = [values[0]]
+    least = (values[-1] / values[0]) ** LABEL_SHARE
+    for value in values[1:]:
+        if value > least * kept[-1]:
+            kept.append(value)
+    return kept
