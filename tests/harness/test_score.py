@@ -18,7 +18,7 @@ from tests.conftest import Command
 MISTAKES = {
     ("nothing", "--tasks", "lm_sotu"): "nothing",
     ("one", "--tasks", "lm_nowhere"): "nowhere",
-    ("one", "--tasks", "lm_sotu", "--corpus", "sotu"): "name no corpus",
+    ("one", "--tasks", "lm_sotu", "--corpus", "sotu"): "name neither",
     ("one",): "--tasks",
     ("one", "--tasks", "sciq", "--limit", "9"): "sciq@limit=",
 }
